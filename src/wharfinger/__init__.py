@@ -1,0 +1,79 @@
+"""Safe file transfer for Python, both ends of it.
+
+The names below are the public interface; everything else may move. They are
+imported when first used, so that `import wharfinger` costs next to nothing.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from wharfinger._version import __version__
+
+if TYPE_CHECKING:
+    from wharfinger.client import (
+        Client,
+        Download,
+        Progress,
+        Reply,
+        Timeout,
+        download,
+        inspect,
+        upload,
+    )
+    from wharfinger.errors import ContentTypeMismatch, Rejected, WharfingerError
+    from wharfinger.inspection import Facts
+    from wharfinger.policy import Policy
+    from wharfinger.recipes import ProfilePictureUploader, download_file
+    from wharfinger.service import Collection, Link, Principal, StoredFile, Wharf
+
+__all__ = [
+    "Client",
+    "Collection",
+    "ContentTypeMismatch",
+    "Download",
+    "Facts",
+    "Link",
+    "Policy",
+    "Principal",
+    "ProfilePictureUploader",
+    "Progress",
+    "Rejected",
+    "Reply",
+    "StoredFile",
+    "Timeout",
+    "Wharf",
+    "WharfingerError",
+    "__version__",
+    "download",
+    "download_file",
+    "inspect",
+    "upload",
+]
+
+_HOMES = {
+    "wharfinger.client": (
+        "Client", "Download", "Progress", "Reply", "Timeout", "download", "inspect", "upload",
+    ),
+    "wharfinger.errors": ("ContentTypeMismatch", "Rejected", "WharfingerError"),
+    "wharfinger.inspection": ("Facts",),
+    "wharfinger.policy": ("Policy",),
+    "wharfinger.recipes": ("ProfilePictureUploader", "download_file"),
+    "wharfinger.service": ("Collection", "Link", "Principal", "StoredFile", "Wharf"),
+}  # fmt: skip
+_HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
+
+
+def __getattr__(name: str) -> object:
+    home = _HOME_OF.get(name)
+    if home is None:
+        raise AttributeError(f"module 'wharfinger' has no attribute {name!r}")
+    from importlib import import_module  # noqa: PLC0415 - only when a name is first used
+
+    value: object = getattr(import_module(home), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

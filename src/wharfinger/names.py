@@ -1,0 +1,119 @@
+"""File names from outside: judged, cleaned and shown. They are labels and never become paths.
+
+Three functions for three places: `judge` for names that a client sends with an
+upload (a hostile one is an error), `clean` for names that a server proposes for a
+download (always yields a name that lies directly inside one folder), and `show`
+for any text from outside that reaches a terminal or a log.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from typing import Final, NewType
+
+from wharfinger.errors import NameRejected
+
+ClaimedName = NewType("ClaimedName", str)
+"""A file name as somebody else wrote it, not judged yet."""
+
+ClaimedType = NewType("ClaimedType", str)
+"""A media type as somebody else wrote it, not compared with the content yet."""
+
+# Longest file name of ext4, XFS, APFS and NTFS, in bytes of UTF-8 (NTFS: UTF-16 units).
+MAX_NAME_BYTES: Final = 255
+
+# Unicode TR9: the explicit directional formatting characters, which can make
+# "exe.gpj" read "jpg.exe" (CWE-451).
+_BIDI_CONTROLS: Final = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+_INVISIBLE: Final = frozenset("\u00ad\u200b\u2060\ufeff")
+
+# Names that Windows gives to devices, with any extension.
+_RESERVED: Final = re.compile(
+    r"(?:con|prn|aux|nul|conin\$|conout\$|com[0-9\u00b9\u00b2\u00b3]|lpt[0-9\u00b9\u00b2\u00b3])(?:\..*)?",
+    re.IGNORECASE,
+)
+_RESERVED_CHARACTERS: Final = frozenset('<>:"|?*')
+
+
+def judge(claimed: str) -> str:
+    """Return the display name for a name that came with an upload.
+
+    The name is brought to NFC and stripped of surrounding white space. A name that
+    no honest program sends is refused: empty, dots only, path separators, NUL and
+    other control characters, bidirectional overrides, unpaired surrogates, more
+    than 255 bytes of UTF-8.
+
+    Raises:
+        NameRejected: the name is hostile. The text shows it escaped.
+    """
+    name = unicodedata.normalize("NFC", claimed).strip()
+    shown = show(claimed, limit=60)
+    if not name or not name.strip(". "):
+        raise NameRejected(f"The file name {shown!r} is empty.")
+    if "/" in name or "\\" in name:
+        raise NameRejected(f"The file name {shown!r} has a path separator.")
+    for character in claimed:
+        if _is_control(character):
+            raise NameRejected(f"The file name {shown!r} has the control character U+{ord(character):04X}.")
+    length = len(name.encode("utf-8", "surrogatepass"))
+    if length > MAX_NAME_BYTES:
+        raise NameRejected(f"The file name is {length} bytes long; at most {MAX_NAME_BYTES} are accepted.")
+    return name
+
+
+def clean(claimed: str, *, fallback: str = "download") -> str:
+    """Return a name that lies directly inside one folder on any file system.
+
+    Only the last path component is kept (both separators count); control, bidi and
+    invisible characters vanish, characters and device names that Windows reserves
+    are changed, leading dots and hyphens and trailing dots and spaces go, and the
+    result is cut to 255 bytes of UTF-8 with its extension kept.
+    """
+    last = re.split(r"[/\\]", unicodedata.normalize("NFC", claimed))[-1]
+    kept = "".join(
+        "_" if character in _RESERVED_CHARACTERS else character
+        for character in last
+        if not _is_control(character) and character not in _INVISIBLE
+    )
+    name = kept.strip().lstrip(".- ").rstrip(". ")
+    if _RESERVED.fullmatch(name):
+        name = f"_{name}"
+    return _shorten(name) or fallback
+
+
+def extension(name: str) -> str:
+    """Return the last extension in lower case with its dot (".jpg"), or "" when there is none."""
+    stem, dot, last = name.rpartition(".")
+    return f".{last.lower()}" if dot and stem and last and last.isalnum() else ""
+
+
+def show(text: str, *, limit: int = 200) -> str:
+    """Return text from outside for a terminal or a log: nothing in it can move the cursor or lie.
+
+    Control characters, escape sequences, bidirectional controls and unpaired
+    surrogates appear as escapes (CWE-150); long text is cut.
+    """
+    escaped = "".join(
+        character.encode("unicode_escape").decode("ascii")
+        if _is_control(character) or character in _INVISIBLE
+        else character
+        for character in text[:limit]
+    )
+    return f"{escaped}…" if len(text) > limit else escaped
+
+
+def _is_control(character: str) -> bool:
+    return unicodedata.category(character) in {"Cc", "Cs", "Zl", "Zp"} or character in _BIDI_CONTROLS
+
+
+def _shorten(name: str) -> str:
+    encoded = name.encode("utf-8")
+    if len(encoded) <= MAX_NAME_BYTES:
+        return name
+    tail = extension(name).encode("utf-8")
+    if len(tail) > 32:  # noqa: PLR2004 - no honest extension is longer
+        tail = b""
+    stem = encoded[: MAX_NAME_BYTES - len(tail)].decode("utf-8", "ignore")
+    kept_extension = name[len(name) - len(tail.decode("utf-8")) :] if tail else ""
+    return stem.rstrip(". ") + kept_extension
