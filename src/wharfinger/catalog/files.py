@@ -1,0 +1,134 @@
+"""The statements about files."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Any, Final
+
+from sqlalchemy import Connection, Row, delete, insert, select, update
+
+from wharfinger.catalog.records import (
+    FileState,
+    StoredFile,
+    from_millis,
+    maybe_from_millis,
+    maybe_millis,
+    to_millis,
+)
+from wharfinger.catalog.tables import files
+
+# States of a file whose bytes are (to be) gone.
+ENDED: Final = (FileState.EXPIRED, FileState.REMOVED)
+
+
+def add(connection: Connection, stored: Iterable[StoredFile]) -> None:
+    """Record new files."""
+    connection.execute(
+        insert(files),
+        [
+            {
+                "id": file.id,
+                "name": file.name,
+                "size": file.size,
+                "type": file.type,
+                "sha256": file.sha256,
+                "state": file.state.value,
+                "collection": file.collection,
+                "owner": file.owner,
+                "created_at": to_millis(file.created_at),
+                "expires_at": maybe_millis(file.expires_at),
+            }
+            for file in stored
+        ],
+    )
+
+
+def find(connection: Connection, file_id: str) -> StoredFile | None:
+    """Return the file's record whatever its state, or None."""
+    row = connection.execute(select(files).where(files.c.id == file_id)).one_or_none()
+    return None if row is None else _record(row)
+
+
+def page(
+    connection: Connection,
+    *,
+    owner: str | None,
+    collections: Sequence[str] | None,
+    after: str | None,
+    limit: int,
+    now: datetime,
+) -> list[StoredFile]:
+    """Return up to `limit` live files, newest first, that come after the file `after`.
+
+    `owner` None means everybody's, `collections` None all of them.
+    """
+    statement = select(files).where(
+        files.c.state.not_in([state.value for state in ENDED]),
+        (files.c.expires_at.is_(None)) | (files.c.expires_at > to_millis(now)),
+    )
+    if owner is not None:
+        statement = statement.where(files.c.owner == owner)
+    if collections is not None:
+        statement = statement.where(files.c.collection.in_(collections))
+    if after is not None:
+        anchor = select(files.c.seq).where(files.c.id == after).scalar_subquery()
+        statement = statement.where(files.c.seq < anchor)
+    rows = connection.execute(statement.order_by(files.c.seq.desc()).limit(limit))
+    return [_record(row) for row in rows]
+
+
+def end(connection: Connection, file_id: str, state: FileState, now: datetime) -> bool:
+    """Mark a live file as expired or removed; return whether it was live."""
+    result = connection.execute(
+        update(files)
+        .where(files.c.id == file_id, files.c.state.not_in([ended.value for ended in ENDED]))
+        .values(state=state.value, ended_at=to_millis(now))
+    )
+    return result.rowcount == 1
+
+
+def overdue(connection: Connection, now: datetime, limit: int) -> list[str]:
+    """Return the ids of live files whose time has come."""
+    return list(
+        connection.execute(
+            select(files.c.id)
+            .where(
+                files.c.expires_at <= to_millis(now),
+                files.c.state.not_in([state.value for state in ENDED]),
+            )
+            .limit(limit)
+        ).scalars()
+    )
+
+
+def live_ids(connection: Connection, ids: Sequence[str]) -> set[str]:
+    """Return which of these ids belong to live files."""
+    return set(
+        connection.execute(
+            select(files.c.id).where(
+                files.c.id.in_(ids), files.c.state.not_in([state.value for state in ENDED])
+            )
+        ).scalars()
+    )
+
+
+def forget_ended(connection: Connection, before: datetime) -> int:
+    """Delete the records of files that ended before this moment; return how many."""
+    result = connection.execute(delete(files).where(files.c.ended_at < to_millis(before)))
+    return result.rowcount
+
+
+def _record(row: Row[Any]) -> StoredFile:
+    return StoredFile(
+        id=row.id,
+        name=row.name,
+        size=row.size,
+        type=row.type,
+        sha256=row.sha256,
+        state=FileState(row.state),
+        collection=row.collection,
+        owner=row.owner,
+        created_at=from_millis(row.created_at),
+        expires_at=maybe_from_millis(row.expires_at),
+    )

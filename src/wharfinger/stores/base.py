@@ -1,0 +1,82 @@
+"""The interface of a store. `wharfinger.testing.check_store` proves an implementation."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import BinaryIO, Protocol, TypeAlias
+
+Buffer: TypeAlias = bytes | bytearray | memoryview
+
+
+@dataclass(frozen=True, slots=True)
+class Blob:
+    """One published file as the store sees it: its id and the time (epoch seconds) it was written."""
+
+    id: str
+    modified_at: float
+
+
+class Staging(Protocol):
+    """Bytes on their way in. Nobody can read them by an id, and `discard` leaves nothing behind.
+
+    One thread at a time uses a staging. Failing to write, sync or publish leaves it fit
+    only for `discard`.
+    """
+
+    @property
+    def size(self) -> int:
+        """Bytes written so far."""
+        ...
+
+    def write(self, data: Buffer) -> None:
+        """Append all of `data`. Raises StorageFull when there is no room."""
+        ...
+
+    def sync(self) -> None:
+        """Return when every written byte would survive a power cut."""
+        ...
+
+    def reader(self) -> BinaryIO:
+        """Return a new file object over what was written, for checks; the caller closes it."""
+        ...
+
+    def discard(self) -> None:
+        """Give the bytes up. Harmless when called twice or after `publish`."""
+        ...
+
+
+class Store(Protocol):
+    """A place for whole, immutable files under ids. All methods may be called from any thread."""
+
+    def stage(self, length: int | None = None) -> Staging:
+        """Begin to receive `length` bytes (None: unknown). Raises StorageFull if they cannot fit."""
+        ...
+
+    def publish(self, staging: Staging, file_id: str) -> None:
+        """Give synced bytes their id. Durable on return; never replaces an existing file."""
+        ...
+
+    def open(self, file_id: str) -> BinaryIO:
+        """Return the file for reading; the caller closes it. Raises NotFound."""
+        ...
+
+    def delete(self, file_id: str) -> bool:
+        """Remove the file; return whether it was there. Readers that opened it before go on."""
+        ...
+
+    def blobs(self) -> Iterator[Blob]:
+        """Yield what is published, in no order."""
+        ...
+
+    def clean_staging(self, older_than: float) -> int:
+        """Remove staged leftovers last touched before this time (epoch seconds); return how many."""
+        ...
+
+    def free_space(self) -> int | None:
+        """Return the bytes that still fit, or None if the store has no such limit."""
+        ...
+
+    def check(self) -> None:
+        """Return if bytes can be written now; raises what a write would raise."""
+        ...

@@ -1,0 +1,236 @@
+"""Files on a local disk, kept so that an acknowledged one survives a power cut.
+
+The order is: write to a staging file on the same file system, `fdatasync`, give it
+its name by a hard link (which cannot replace anything), `fsync` the folder. Staging
+files have no name at all where the file system knows `O_TMPFILE`, so that a crash
+leaves nothing to clean.
+
+    ROOT/files/abc/abc3…   published files; the first three digits of the id shard them
+    ROOT/staging/          unnamed or .part files on their way in
+
+Folders are 0700 and files 0600: nothing here is served by anybody but the service,
+and nothing is ever executed (ASVS 5.3.1). Paths are made from our own ids alone.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import re
+import secrets
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO, Final
+
+from wharfinger.errors import DataFolderError, NotFound, StorageFull
+from wharfinger.stores.base import Blob, Buffer, Staging
+from wharfinger.units import MIB
+
+_ID: Final = re.compile(r"[0-9a-f]{32}")
+_FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+# A file system without unnamed files says so in one of these ways (open(2)).
+_NO_TMPFILE: Final = frozenset({errno.EOPNOTSUPP, errno.EISDIR, errno.ENOENT, errno.EINVAL})
+# Reserving room costs a system call and pays only for uploads that could run out of it.
+_RESERVE_FROM: Final = 1 * MIB
+
+
+class LocalStore:
+    """A store in a folder of the local file system.
+
+    Args:
+        root: the folder; it and its parents are made when missing.
+
+    Raises:
+        DataFolderError: the folder cannot be made or is not a folder.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self._files = root / "files"
+        self._staging = root / "staging"
+        self._durable_shards: set[str] = set()
+        self._shards_lock = threading.Lock()
+        try:
+            for folder in (self._files, self._staging):
+                folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            _sync_folder(root)
+        except OSError as error:
+            raise DataFolderError(
+                f"The store's folder {str(root)!r} cannot be used: {error.strerror}."
+            ) from error
+
+    def __repr__(self) -> str:
+        return f"LocalStore({str(self.root)!r})"
+
+    def stage(self, length: int | None = None) -> LocalStaging:
+        with _full_disk_is_storage_full():
+            staging = LocalStaging(self._staging)
+            try:
+                if length is not None and length >= _RESERVE_FROM:
+                    _reserve(staging.fileno(), length)
+            except BaseException:
+                staging.discard()
+                raise
+        return staging
+
+    def publish(self, staging: Staging, file_id: str) -> None:
+        if not isinstance(staging, LocalStaging):
+            raise TypeError("this store publishes only what it staged")
+        folder = self._shard(_checked(file_id))
+        with _full_disk_is_storage_full():
+            self._make_shard(folder)
+            folder_fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+            try:
+                staging.link(file_id, folder_fd)
+                os.fsync(folder_fd)
+            finally:
+                os.close(folder_fd)
+
+    def open(self, file_id: str) -> BinaryIO:
+        try:
+            return (self._shard(_checked(file_id)) / file_id).open("rb", buffering=0)  # type: ignore[return-value]
+        except FileNotFoundError as error:
+            raise NotFound from error
+
+    def delete(self, file_id: str) -> bool:
+        try:
+            (self._shard(_checked(file_id)) / file_id).unlink()
+        except FileNotFoundError:
+            return False
+        return True
+
+    def blobs(self) -> Iterator[Blob]:
+        for shard in os.scandir(self._files):
+            for entry in os.scandir(shard.path):
+                with contextlib.suppress(FileNotFoundError):  # removed since it was listed
+                    yield Blob(entry.name, entry.stat().st_mtime)
+
+    def clean_staging(self, older_than: float) -> int:
+        removed = 0
+        for entry in os.scandir(self._staging):
+            with contextlib.suppress(FileNotFoundError):  # its upload has just ended
+                if entry.stat().st_mtime < older_than:
+                    os.unlink(entry.path)
+                    removed += 1
+        return removed
+
+    def free_space(self) -> int | None:
+        stats = os.statvfs(self.root)
+        return stats.f_bavail * stats.f_frsize
+
+    def check(self) -> None:
+        with _full_disk_is_storage_full():
+            staging = LocalStaging(self._staging)
+            try:
+                staging.write(b"wharfinger")
+                staging.sync()
+            finally:
+                staging.discard()
+
+    def _shard(self, file_id: str) -> Path:
+        return self._files / file_id[:3]
+
+    def _make_shard(self, folder: Path) -> None:
+        # A folder that another thread has just made may not be durable yet, so each
+        # process syncs the parent once for every shard before it relies on it.
+        with self._shards_lock:
+            if folder.name in self._durable_shards:
+                return
+            folder.mkdir(mode=0o700, exist_ok=True)
+            _sync_folder(self._files)
+            self._durable_shards.add(folder.name)
+
+
+class LocalStaging:
+    """One file on its way in: unnamed where possible, else named and removed by `discard`."""
+
+    def __init__(self, folder: Path) -> None:
+        self._named: Path | None = None
+        self._size = 0
+        try:
+            self._fd = os.open(folder, os.O_TMPFILE | os.O_RDWR, 0o600)
+        except OSError as error:
+            if error.errno not in _NO_TMPFILE:
+                raise
+            path = folder / f"{secrets.token_hex(16)}.part"
+            self._fd = os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_NOFOLLOW, 0o600)
+            self._named = path
+
+    @property
+    def size(self) -> int:
+        return self._size
+
+    def fileno(self) -> int:
+        return self._fd
+
+    def write(self, data: Buffer) -> None:
+        with _full_disk_is_storage_full(), memoryview(data) as view:
+            written = os.write(self._fd, view)
+            while written < len(view):
+                written += os.write(self._fd, view[written:])
+        self._size += written
+
+    def sync(self) -> None:
+        # After a failed sync the pages may count as clean although they are lost: the
+        # error ends this upload and sync is not tried again (fsync(2), "fsyncgate").
+        with _full_disk_is_storage_full():
+            os.ftruncate(self._fd, self._size)
+            os.fdatasync(self._fd)
+
+    def reader(self) -> BinaryIO:
+        return open(f"/proc/self/fd/{self._fd}", "rb")  # noqa: SIM115, PTH123 - the caller closes it
+
+    def link(self, name: str, folder_fd: int) -> None:
+        """Give the file its final name in a folder; raises FileExistsError when it is taken."""
+        if self._named is None:
+            # With a folder descriptor CPython calls linkat(2), which alone can follow the
+            # magic link of an unnamed file.
+            os.link(
+                f"/proc/self/fd/{self._fd}", name, src_dir_fd=folder_fd, dst_dir_fd=folder_fd,
+                follow_symlinks=True,
+            )  # fmt: skip
+        else:
+            os.link(self._named, name, dst_dir_fd=folder_fd)
+        self.discard()
+
+    def discard(self) -> None:
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
+        if self._named is not None:
+            self._named.unlink(missing_ok=True)
+            self._named = None
+
+
+def _checked(file_id: str) -> str:
+    if _ID.fullmatch(file_id) is None:
+        raise NotFound
+    return file_id
+
+
+def _reserve(fd: int, length: int) -> None:
+    try:
+        os.posix_fallocate(fd, 0, length)
+    except OSError as error:
+        if error.errno not in {errno.EOPNOTSUPP, errno.EINVAL, errno.ENODEV}:
+            raise
+
+
+def _sync_folder(folder: Path) -> None:
+    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+@contextlib.contextmanager
+def _full_disk_is_storage_full() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        if error.errno in _FULL:
+            raise StorageFull("There is no room left for this file; nothing of it was kept.") from error
+        raise

@@ -1,0 +1,90 @@
+"""A store in memory, for tests and for trying things out. It keeps the same interface."""
+
+from __future__ import annotations
+
+import io
+import time
+from collections.abc import Iterator
+from typing import BinaryIO
+
+from wharfinger.errors import NotFound, StorageFull
+from wharfinger.stores.base import Blob, Buffer, Staging
+
+
+class MemoryStore:
+    """A store that forgets everything with its process.
+
+    Args:
+        capacity: bytes that fit in, to try out a full disk; None for no limit.
+    """
+
+    def __init__(self, capacity: int | None = None) -> None:
+        self.capacity = capacity
+        self._files: dict[str, tuple[bytes, float]] = {}
+
+    def stage(self, length: int | None = None) -> MemoryStaging:
+        free = self.free_space()
+        if free is not None and length is not None and length > free:
+            raise StorageFull(f"{length} bytes do not fit into the {free} that are left.")
+        return MemoryStaging(free)
+
+    def publish(self, staging: Staging, file_id: str) -> None:
+        if not isinstance(staging, MemoryStaging):
+            raise TypeError("this store publishes only what it staged")
+        if file_id in self._files:
+            raise FileExistsError(file_id)
+        self._files[file_id] = (staging.content(), time.time())
+        staging.discard()
+
+    def open(self, file_id: str) -> BinaryIO:
+        if file_id not in self._files:
+            raise NotFound
+        return io.BytesIO(self._files[file_id][0])
+
+    def delete(self, file_id: str) -> bool:
+        return self._files.pop(file_id, None) is not None
+
+    def blobs(self) -> Iterator[Blob]:
+        yield from [Blob(file_id, at) for file_id, (_, at) in self._files.items()]
+
+    def clean_staging(self, older_than: float) -> int:  # noqa: ARG002 - nothing outlives its upload
+        return 0
+
+    def free_space(self) -> int | None:
+        if self.capacity is None:
+            return None
+        return self.capacity - sum(len(content) for content, _ in self._files.values())
+
+    def check(self) -> None:
+        if self.free_space() == 0:
+            raise StorageFull("There is no room left.")
+
+
+class MemoryStaging:
+    """Bytes on their way into a `MemoryStore`."""
+
+    def __init__(self, room: int | None) -> None:
+        self._room = room
+        self._bytes = bytearray()
+
+    @property
+    def size(self) -> int:
+        return len(self._bytes)
+
+    def content(self) -> bytes:
+        """Return what was written."""
+        return bytes(self._bytes)
+
+    def write(self, data: Buffer) -> None:
+        if self._room is not None and len(self._bytes) + len(data) > self._room:
+            raise StorageFull(f"Only {self._room} bytes are left.")
+        self._bytes += data
+
+    def sync(self) -> None:
+        """Do nothing: memory is as durable as it gets."""
+
+    def reader(self) -> BinaryIO:
+        return io.BytesIO(self._bytes)
+
+    def discard(self) -> None:
+        self._bytes = bytearray()
