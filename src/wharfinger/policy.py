@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Final, Self
 
 from wharfinger.errors import ConfigError, UsageError
+from wharfinger.keys import refuse_unknown
 from wharfinger.units import GIB, MIB, parse_size
 
 # "A file as large as a DVD": room for honest work, and an end for a mistake.
@@ -72,7 +73,7 @@ PRESETS: Final[Mapping[str, tuple[str, ...] | None]] = {
     "archives": ARCHIVES,
     "anything": None,
 }
-_KEYS: Final = ("types", "max_size", "min_size", "require_agreement")
+POLICY_KEYS: Final = ("types", "max_size", "min_size", "require_agreement")
 
 
 @dataclass(frozen=True, init=False, slots=True)
@@ -144,13 +145,7 @@ class Policy:
         Raises:
             ConfigError: a key is unknown (with a suggestion) or a value is wrong.
         """
-        for key in table:
-            if key not in _KEYS:
-                near = difflib.get_close_matches(key, _KEYS, n=1)
-                raise ConfigError(
-                    f"Unknown key {key!r} in {where}.",
-                    hint=f"Did you mean {near[0]!r}?" if near else f"Known: {', '.join(_KEYS)}.",
-                )
+        refuse_unknown(table, POLICY_KEYS, where)
         try:
             return cls(**table)  # type: ignore[arg-type]  # values are checked by __init__
         except UsageError as error:

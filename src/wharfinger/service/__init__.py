@@ -1,0 +1,25 @@
+"""The service: it receives, checks, keeps, shares and removes files. It knows no HTTP."""
+
+from wharfinger.catalog.records import FileState, Link, StoredFile, Token
+from wharfinger.service.collections import Collection
+from wharfinger.service.principals import ADMIN, READ, SCOPES, SHARE, WRITE, Principal
+from wharfinger.service.receiving import Reception
+from wharfinger.service.settings import WharfSettings
+from wharfinger.service.wharf import Wharf
+
+__all__ = [
+    "ADMIN",
+    "READ",
+    "SCOPES",
+    "SHARE",
+    "WRITE",
+    "Collection",
+    "FileState",
+    "Link",
+    "Principal",
+    "Reception",
+    "StoredFile",
+    "Token",
+    "Wharf",
+    "WharfSettings",
+]

@@ -1,0 +1,172 @@
+"""`WharfSettings`: where a service keeps its things, from arguments or `wharfinger.toml`.
+
+The folder of a service:
+
+    DATA/catalog.sqlite3   records
+    DATA/files, staging    bytes (see stores.local)
+    DATA/keys              the key ring that signs links
+    DATA/lock              held while the catalog is brought up to date
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Final
+from urllib.parse import unquote, urlsplit
+
+from wharfinger.errors import ConfigError
+from wharfinger.keys import refuse_unknown
+from wharfinger.names import show
+from wharfinger.service.collections import DEFAULT_COLLECTIONS, Collection
+
+DEFAULT_DATA: Final = Path("data")
+# What a configuration file may hold; `server` belongs to the stand-alone server.
+SECTIONS: Final = ("server", "store", "catalog", "collections")
+# Sections that the design names and this version does not serve yet: an error says so.
+_LATER: Final = ("limits", "scan")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class WharfSettings:
+    """Where a service keeps its things.
+
+    Args:
+        data: the folder for everything that has no place of its own below.
+        store: the folder of the files; None for `data`.
+        catalog: the SQLite file of the records; None for `data/catalog.sqlite3`.
+        collections: the places for files, by name; `files` and `images` are always there.
+        public_url: the address under which others reach the service, without a slash
+            at the end, such as "https://files.example.org"; used for the urls of links.
+    """
+
+    data: Path = DEFAULT_DATA
+    store: Path | None = None
+    catalog: Path | None = None
+    collections: Mapping[str, Collection] = field(default_factory=dict)
+    public_url: str | None = None
+
+    def __post_init__(self) -> None:
+        everything = {collection.name: collection for collection in DEFAULT_COLLECTIONS}
+        everything.update(self.collections)
+        object.__setattr__(self, "collections", everything)
+
+    def with_collections(self, more: Mapping[str, Collection]) -> WharfSettings:
+        """Return the same settings with further collections, which win over those of the same name."""
+        return replace(self, collections={**self.collections, **more})
+
+    @property
+    def store_folder(self) -> Path:
+        """The folder of the files."""
+        return self.store or self.data
+
+    @property
+    def catalog_file(self) -> Path:
+        """The SQLite file of the records."""
+        return self.catalog or self.data / "catalog.sqlite3"
+
+    @classmethod
+    def from_tables(
+        cls, tables: Mapping[str, object], *, data: Path | None = None, public_url: str | None = None
+    ) -> WharfSettings:
+        """Return the settings that the tables of a configuration file describe.
+
+        Args:
+            tables: what `read_toml` returned.
+            data: the data folder, if a flag or the environment named one: it wins.
+            public_url: the same for the public address.
+
+        Raises:
+            ConfigError: a section or key is unknown, or a value is wrong.
+        """
+        store_table = section(tables, "store", ("url",))
+        catalog_table = section(tables, "catalog", ("url",))
+        collections = section(tables, "collections", None)
+        store = _path_of(store_table.get("url"), "file", "[store] url")
+        found: dict[str, Collection] = {}
+        for name, table in collections.items():
+            if not isinstance(table, Mapping):
+                raise ConfigError(f"[collections] {name} must be a table: [collections.{name}].")
+            found[name] = Collection.from_mapping(name, table)
+        return cls(
+            data=data or store or DEFAULT_DATA,
+            store=store,
+            catalog=_path_of(catalog_table.get("url"), "sqlite", "[catalog] url"),
+            collections=found,
+            public_url=checked_public_url(public_url),
+        )
+
+
+def read_toml(path: Path) -> dict[str, object]:
+    """Return the tables of a configuration file, its section names checked.
+
+    Raises:
+        ConfigError: the file is missing, is not TOML, or has an unknown section.
+    """
+    try:
+        tables: dict[str, object] = tomllib.loads(path.read_text("utf-8"))
+    except FileNotFoundError as error:
+        raise ConfigError(f"There is no configuration file {str(path)!r}.") from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"The configuration file {str(path)!r} cannot be read: {error}.") from error
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{str(path)!r} is not valid TOML: {error}.") from error
+    for name in tables:
+        if name in _LATER:
+            raise ConfigError(
+                f"[{name}] is not part of this version yet.", hint="Take the section out."
+            )
+    refuse_unknown(tables, SECTIONS, path.name)
+    return tables
+
+
+def section(
+    tables: Mapping[str, object], name: str, known: tuple[str, ...] | None
+) -> Mapping[str, object]:
+    """Return one section (empty when absent) with its keys checked against the known ones."""
+    table = tables.get(name, {})
+    if not isinstance(table, Mapping):
+        raise ConfigError(f"[{name}] must be a table.")
+    if known is not None:
+        refuse_unknown(table, known, f"[{name}]")
+    return table
+
+
+def checked_public_url(value: object) -> str | None:
+    """Return a public address without its last slash, or None; raise ConfigError when it is none."""
+    if value is None:
+        return None
+    parts = urlsplit(value) if isinstance(value, str) else None
+    if (
+        not isinstance(value, str)
+        or parts is None
+        or parts.scheme not in ("http", "https")
+        or not parts.hostname
+        or parts.query
+        or parts.fragment
+        or parts.username is not None
+    ):
+        raise ConfigError(
+            f"public_url {show(str(value))!r} is not an http or https address.",
+            hint='Write it like "https://files.example.org" or "https://example.org/storage".',
+        )
+    return value.rstrip("/")
+
+
+def _path_of(url: object, scheme: str, where: str) -> Path | None:
+    if url is None:
+        return None
+    if not isinstance(url, str):
+        raise ConfigError(f"{where} must be text.")
+    parts = urlsplit(url)
+    if parts.scheme != scheme or parts.netloc or not parts.path.startswith("/"):
+        raise ConfigError(
+            f"{where} = {show(url)!r} is not supported by this version.",
+            hint=f"Use {scheme}:///absolute/path; other stores and catalogs come later.",
+        )
+    path = unquote(parts.path)
+    if scheme == "sqlite":  # SQLAlchemy's form: sqlite:////absolute, sqlite:///relative
+        path = path[1:]
+    return Path(path)

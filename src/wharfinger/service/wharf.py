@@ -1,0 +1,371 @@
+"""`Wharf`: the service. It receives, delivers, shares and removes files.
+
+Synchronous and safe to use from any thread. Nothing is opened before it is first
+needed, and in each process anew: forking servers and mounted applications work.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import threading
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from types import TracebackType
+from typing import BinaryIO, Final, Literal, Self
+
+from wharfinger.catalog import Catalog, FileState, Link, StoredFile
+from wharfinger.catalog import files as statements
+from wharfinger.errors import DataFolderError, NotFound, NotReady, Unavailable, UsageError
+from wharfinger.scanners import Scanner
+from wharfinger.service import keyring
+from wharfinger.service.collections import Collection
+from wharfinger.service.links import DEFAULT_EXPIRES_IN, Links
+from wharfinger.service.receiving import Reception, finish_all
+from wharfinger.service.settings import WharfSettings, read_toml
+from wharfinger.service.sweeping import SweepReport, end_file, sweep
+from wharfinger.service.tokens import Tokens
+from wharfinger.stores import LocalStore, Store
+from wharfinger.units import MIB
+
+MAX_PAGE: Final = 1000
+_READ_SIZE: Final = 1 * MIB
+
+
+@dataclass(frozen=True, slots=True)
+class _Parts:
+    """What one process has open."""
+
+    pid: int
+    store: Store
+    catalog: Catalog
+    keys: tuple[bytes, ...]
+
+
+class Wharf:
+    """The service over one store and one catalog.
+
+    Args:
+        settings: where it keeps its things.
+        store: another store than the folder that the settings name.
+        scanner: asked about every file before it is accepted.
+        now: the clock, as a function that returns an aware `datetime`.
+    """
+
+    def __init__(
+        self,
+        settings: WharfSettings,
+        *,
+        store: Store | None = None,
+        scanner: Scanner | None = None,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self.settings = settings
+        self._given_store = store
+        self._scanner = scanner
+        self._now = now
+        self._parts: _Parts | None = None
+        self._opening = threading.Lock()
+        self._closed = False
+        self.tokens = Tokens(lambda: self._open().catalog, now)
+        self.links = Links(
+            lambda: self._open().catalog, lambda: self._open().keys, now, settings.public_url or ""
+        )
+
+    @classmethod
+    def open(
+        cls,
+        data: str | os.PathLike[str] | None = None,
+        *,
+        config: str | os.PathLike[str] | None = None,
+        collections: Iterable[Collection] = (),
+        public_url: str | None = None,
+        scanner: Scanner | None = None,
+    ) -> Self:
+        """Return the service in a folder, with embedded defaults or a configuration file.
+
+        The folder is made, and its catalog brought up to date, on first use.
+
+        Args:
+            data: the folder; it wins over what `config` says.
+            config: a `wharfinger.toml`; its `[server]` section is for the stand-alone server.
+            collections: further places for files; they win over those of `config`.
+            public_url: the address under which others reach the service.
+            scanner: asked about every file before it is accepted.
+
+        Raises:
+            ConfigError: the file or a value in it is wrong.
+        """
+        tables = read_toml(Path(config)) if config is not None else {}
+        more = {collection.name: collection for collection in collections}
+        settings = WharfSettings.from_tables(
+            tables, data=Path(data) if data is not None else None, public_url=public_url
+        )
+        return cls(settings.with_collections(more), scanner=scanner)
+
+    def __repr__(self) -> str:
+        return f"Wharf({str(self.settings.data)!r})"
+
+    # --- receiving ----------------------------------------------------------------------
+
+    def begin(
+        self,
+        collection: str,
+        *,
+        name: str | None = None,
+        type: str | None = None,  # noqa: A002 - the field's own word
+        length: int | None = None,
+        owner: str | None = None,
+    ) -> Reception:
+        """Return a reception to push one file's bytes into.
+
+        What is declared is judged now, before any byte: the name, the claimed type and
+        the length in bytes (None: unknown).
+
+        Raises:
+            NotFound: there is no such collection.
+            Rejected: name, type or length break the collection's policy.
+        """
+        return Reception(
+            self._open().store,
+            self.collection(collection),
+            name=name,
+            type=type,
+            length=length,
+            owner=owner,
+            finish_all=self.finish_all,
+        )
+
+    def finish_all(self, receptions: Sequence[Reception]) -> list[StoredFile]:
+        """Accept several files or none of them; return their records in order.
+
+        On return they are durable. Raises what `Reception.finish` raises.
+        """
+        parts = self._open()
+        return finish_all(
+            receptions,
+            store=parts.store,
+            catalog=parts.catalog,
+            scanner=self._scanner,
+            now=self._now(),
+        )
+
+    def receive(
+        self,
+        stream: BinaryIO | Iterable[bytes],
+        *,
+        collection: str,
+        name: str | None = None,
+        type: str | None = None,  # noqa: A002
+        length: int | None = None,
+        owner: str | None = None,
+    ) -> StoredFile:
+        """Take in a whole file from a binary file object or an iterable of bytes.
+
+        Memory stays flat. On return the file is durable; on any error nothing is kept.
+
+        Raises:
+            NotFound: there is no such collection.
+            Rejected: the file breaks the collection's policy.
+            LengthMismatch: it is not `length` bytes long.
+            StorageFull: there is no room.
+        """
+        with self.begin(collection, name=name, type=type, length=length, owner=owner) as reception:
+            for data in _pieces(stream):
+                reception.write(data)
+            return reception.finish()
+
+    # --- handing out --------------------------------------------------------------------
+
+    def info(self, file_id: str) -> StoredFile:
+        """Return the record of a live file. Raises NotFound."""
+        stored = self._open().catalog.read(lambda connection: statements.find(connection, file_id))
+        if (
+            stored is None
+            or stored.state in statements.ENDED
+            or (stored.expires_at is not None and stored.expires_at <= self._now())
+        ):
+            raise NotFound
+        return stored
+
+    def open_file(self, file: str | StoredFile) -> BinaryIO:
+        """Return a ready file for reading; the caller closes it.
+
+        Raises:
+            NotFound: there is no such file (any more).
+            NotReady: it may not be handed out.
+        """
+        stored = file if isinstance(file, StoredFile) else self.info(file)
+        if stored.state is not FileState.READY:
+            raise NotReady(f"The file is {stored.state.value}; only ready files are handed out.")
+        return self._open().store.open(stored.id)
+
+    def list_files(
+        self,
+        *,
+        collection: str | None = None,
+        owner: str | None = None,
+        collections: Iterable[str] | None = None,
+        after: str | None = None,
+        limit: int = 100,
+    ) -> tuple[list[StoredFile], str | None]:
+        """Return a page of live files, newest first, and the id to ask for the next page after.
+
+        Args:
+            collection: only files of this one.
+            owner: only files of this principal; None for everybody's.
+            collections: only files of these (what a principal may use); None for all.
+            after: the id that the page before gave.
+            limit: at most this many, 1 to 1000.
+
+        Raises:
+            UsageError: the limit is out of bounds.
+        """
+        if not 1 <= limit <= MAX_PAGE:
+            raise UsageError(f"limit must be 1 to {MAX_PAGE}, not {limit}.")
+        wanted = None if collections is None else set(collections)
+        if collection is not None:
+            wanted = {collection} if wanted is None else wanted & {collection}
+        now = self._now()
+        page = self._open().catalog.read(
+            lambda connection: statements.page(
+                connection,
+                owner=owner,
+                collections=None if wanted is None else sorted(wanted),
+                after=after,
+                limit=limit + 1,
+                now=now,
+            )
+        )
+        if len(page) > limit:
+            return page[:limit], page[limit - 1].id
+        return page, None
+
+    # --- sharing and removing -----------------------------------------------------------
+
+    def share(
+        self,
+        file_id: str,
+        *,
+        expires_in: int = DEFAULT_EXPIRES_IN,
+        max_downloads: int | None = None,
+        download_name: str | None = None,
+        disposition: Literal["attachment", "inline"] = "attachment",
+        owner: str | None = None,
+    ) -> Link:
+        """Return a new link by which whoever has it may download the file.
+
+        Args:
+            file_id: a ready file.
+            expires_in: seconds until it ends; a week by default, at most 366 days.
+            max_downloads: how often; None for any number.
+            download_name: the name that browsers save it under; None for the file's own.
+            disposition: "inline" shows harmless types in the browser instead of saving.
+            owner: the principal that makes it.
+
+        Raises:
+            NotFound: there is no such file.
+            NotReady: the file may not be handed out.
+            UsageError, NameRejected: a value is wrong.
+        """
+        return self.links.create(
+            self.info(file_id),
+            owner=owner,
+            expires_in=expires_in,
+            max_downloads=max_downloads,
+            download_name=download_name,
+            disposition=disposition,
+        )
+
+    def remove(self, file_id: str) -> None:
+        """End a file and its links at once. Raises NotFound."""
+        parts = self._open()
+        if not end_file(parts.catalog, parts.store, file_id, FileState.REMOVED, self._now()):
+            raise NotFound
+
+    def sweep(self) -> SweepReport:
+        """End what has expired and remove what nobody owns; return what was done."""
+        parts = self._open()
+        return sweep(parts.catalog, parts.store, self._now())
+
+    # --- the house ----------------------------------------------------------------------
+
+    @property
+    def collections(self) -> Mapping[str, Collection]:
+        """The places for files, by name."""
+        return self.settings.collections
+
+    def collection(self, name: str) -> Collection:
+        """Return a collection by its name. Raises NotFound."""
+        found = self.settings.collections.get(name)
+        if found is None:
+            raise NotFound(f"There is no collection {name[:64]!r}.")
+        return found
+
+    def check(self) -> None:
+        """Return if files can be received and handed out now; raise what is wrong otherwise."""
+        parts = self._open()
+        parts.catalog.read(lambda connection: statements.live_ids(connection, [""]))
+        parts.store.check()
+
+    def now(self) -> datetime:
+        """Return the time by the service's clock."""
+        return self._now()
+
+    def close(self) -> None:
+        """Finish what was begun and let go of everything. The service cannot be used afterwards."""
+        with self._opening:
+            self._closed = True
+            if self._parts is not None and self._parts.pid == os.getpid():
+                self._parts.catalog.close()
+            self._parts = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _open(self) -> _Parts:
+        parts = self._parts
+        if parts is not None and parts.pid == os.getpid():
+            return parts
+        with self._opening:
+            if self._closed:
+                raise Unavailable("The service was closed.")
+            if self._parts is None or self._parts.pid != os.getpid():
+                self._parts = self._opened()
+            return self._parts
+
+    def _opened(self) -> _Parts:
+        data = self.settings.data
+        try:
+            data.mkdir(mode=0o700, parents=True, exist_ok=True)
+            with (data / "lock").open("a") as lock:
+                # Several processes may start at once: one migrates, the others wait for it.
+                fcntl.flock(lock, fcntl.LOCK_EX)
+                return _Parts(
+                    pid=os.getpid(),
+                    store=self._given_store or LocalStore(self.settings.store_folder),
+                    keys=keyring.load_or_make(data / "keys"),
+                    catalog=Catalog(self.settings.catalog_file),
+                )
+        except DataFolderError:
+            raise
+        except OSError as error:
+            raise DataFolderError(
+                f"The data folder {str(data)!r} cannot be used: {error.strerror}."
+            ) from error
+
+
+def _pieces(stream: BinaryIO | Iterable[bytes]) -> Iterable[bytes]:
+    if hasattr(stream, "read"):
+        return iter(lambda: stream.read(_READ_SIZE), b"")
+    return stream
