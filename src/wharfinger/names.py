@@ -117,3 +117,14 @@ def _shorten(name: str) -> str:
     stem = encoded[: MAX_NAME_BYTES - len(tail)].decode("utf-8", "ignore")
     kept_extension = name[len(name) - len(tail.decode("utf-8")) :] if tail else ""
     return stem.rstrip(". ") + kept_extension
+
+
+def label(name: str) -> str:
+    """Return a file name as it may be announced to others, "" when nothing of it is left.
+
+    Control, bidi and unpaired surrogate characters vanish, path separators become
+    underscores, and the result is cut to 255 bytes of UTF-8 with its extension kept.
+    Unlike `clean` it does not make the name fit every file system: the receiver does.
+    """
+    kept = "".join(character for character in name if not _is_control(character))
+    return _shorten(kept.replace("/", "_").replace("\\", "_").strip())
