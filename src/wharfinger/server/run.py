@@ -1,0 +1,159 @@
+"""Running the server: listening, saying so, sweeping, and stopping in good order."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import logging
+import signal
+import socket
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from aiohttp import web
+
+from wharfinger.errors import ConfigError, PortInUse, WharfingerError
+from wharfinger.server.settings import ServerSettings
+from wharfinger.server.shell import Shell
+from wharfinger.service import SCOPES, Wharf, keyring
+from wharfinger.web import WebInterface
+
+log = logging.getLogger("wharfinger.server")
+
+ADMIN_TOKEN_FILE: Final = "admin-token"
+_THREADS: Final = 16
+_BACKLOG: Final = 1024
+_SWEEP_SECONDS: Final = 600
+# Transfers that run get this long to finish after a stop was asked for.
+_STOP_SECONDS: Final = 30
+# Idle connections cost a socket each; nginx keeps them 75 s.
+_KEEPALIVE_SECONDS: Final = 75
+_MAX_HEADER_LINE: Final = 16 * 1024
+_READ_BUFFER: Final = 256 * 1024
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Listening:
+    """Where the server listens and where its first token lies (None: there were tokens already)."""
+
+    url: str
+    data: Path
+    admin_token_file: Path | None
+
+
+def serve(settings: ServerSettings, announce: Callable[[Listening], None]) -> None:
+    """Serve until SIGINT or SIGTERM, then finish what runs and return.
+
+    Args:
+        settings: where to listen and where things are kept.
+        announce: called once, when connections are accepted.
+
+    Raises:
+        PortInUse: another program listens there.
+        ConfigError: the host is not an address of this machine.
+        DataFolderError: the data folder cannot be used.
+    """
+    wharf = Wharf(settings.wharf)
+    try:
+        listener = _listen(settings.host, settings.port)
+        with contextlib.closing(listener):
+            token_file = first_token(wharf)
+            asyncio.run(_serve(wharf, listener, settings, token_file, announce))
+    finally:
+        wharf.close()
+
+
+def first_token(wharf: Wharf) -> Path | None:
+    """Make an admin token if there is none yet; return the file it was written to, else None.
+
+    The file is written before the token counts, so that it cannot be lost.
+    """
+    path = wharf.settings.data / ADMIN_TOKEN_FILE
+    if wharf.tokens.exist():
+        return path if path.exists() else None
+    _, secret = wharf.tokens.create("first admin", SCOPES)
+    path.unlink(missing_ok=True)
+    keyring.write_private(path, f"{secret}\n")
+    return path
+
+
+async def _serve(
+    wharf: Wharf,
+    listener: socket.socket,
+    settings: ServerSettings,
+    token_file: Path | None,
+    announce: Callable[[Listening], None],
+) -> None:
+    loop = asyncio.get_running_loop()
+    stop = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.set)
+    with ThreadPoolExecutor(_THREADS, thread_name_prefix="wharfinger") as pool:
+        server = web.Server(
+            Shell(WebInterface(wharf), pool),
+            access_log=None,
+            auto_decompress=False,  # a coded body is refused, never inflated
+            keepalive_timeout=_KEEPALIVE_SECONDS,
+            max_line_size=_MAX_HEADER_LINE,
+            max_field_size=_MAX_HEADER_LINE,
+            read_bufsize=_READ_BUFFER,
+        )
+        runner = web.ServerRunner(server, shutdown_timeout=_STOP_SECONDS)
+        await runner.setup()
+        janitor = asyncio.create_task(_sweep_on(wharf, pool))
+        try:
+            site = web.SockSite(runner, listener, backlog=_BACKLOG)
+            await site.start()
+            announce(
+                Listening(
+                    url=_url(settings.host, listener.getsockname()[1]),
+                    data=wharf.settings.data,
+                    admin_token_file=token_file,
+                )
+            )
+            await stop.wait()
+        finally:
+            janitor.cancel()
+            await runner.cleanup()
+
+
+async def _sweep_on(wharf: Wharf, pool: ThreadPoolExecutor) -> None:
+    loop = asyncio.get_running_loop()
+    while True:
+        try:
+            report = await loop.run_in_executor(pool, wharf.sweep)
+        except (WharfingerError, OSError) as error:
+            log.error("the sweep failed and is tried again later: %s", error)  # noqa: TRY400
+        else:
+            if report.expired or report.orphans or report.leftovers:
+                log.info("swept: %s", report)
+        await asyncio.sleep(_SWEEP_SECONDS)
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    try:
+        (family, kind, protocol, _, address), *_ = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )
+        listener = socket.socket(family, kind, protocol)
+    except OSError as error:
+        raise ConfigError(f"{host!r} is not an address to listen on: {error.strerror}.") from error
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+        listener.listen(_BACKLOG)
+    except OSError as error:
+        listener.close()
+        if error.errno == errno.EADDRINUSE:
+            raise PortInUse(f"Another program listens on {host}:{port}.") from error
+        raise ConfigError(f"Cannot listen on {host}:{port}: {error.strerror}.") from error
+    listener.setblocking(False)
+    return listener
+
+
+def _url(host: str, port: int) -> str:
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"

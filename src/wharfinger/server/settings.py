@@ -1,0 +1,111 @@
+"""Configuration of the stand-alone server: flags, then environment, then file, then defaults."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from wharfinger.errors import ConfigError
+from wharfinger.keys import refuse_unknown
+from wharfinger.service.settings import WharfSettings, read_toml, section
+
+DEFAULT_HOST: Final = "127.0.0.1"
+DEFAULT_PORT: Final = 8080
+DEFAULT_CONFIG: Final = Path("wharfinger.toml")
+_MAX_PORT: Final = 65535
+
+# Variables of the environment, with what they mean; the client's are here too, so that
+# an unknown one can be told from them.
+VARIABLES: Final[Mapping[str, str]] = {
+    "WHARFINGER_CONFIG": "the configuration file",
+    "WHARFINGER_DATA": "the data folder",
+    "WHARFINGER_HOST": "the address that serve listens on",
+    "WHARFINGER_PORT": "the port that serve listens on",
+    "WHARFINGER_PUBLIC_URL": "the address under which others reach the service",
+    "WHARFINGER_SERVER": "the service that commands speak to",
+    "WHARFINGER_TOKEN": "the bearer token of commands",
+    "WHARFINGER_TOKEN_FILE": "a file with that token",
+}
+_SERVER_KEYS: Final = ("host", "port", "public_url")
+# Keys that the design names and this version does not serve yet: an error says so.
+_LATER: Final = ("workers", "trusted_proxies", "tls_cert", "tls_key", "offload")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ServerSettings:
+    """Where the server listens. Port 0 picks a free one.
+
+    `sources` tells for every setting whether a flag, the environment, the file or a
+    default decided it.
+    """
+
+    host: str
+    port: int
+    wharf: WharfSettings
+    config: Path | None
+    sources: Mapping[str, str]
+
+
+def load_settings(
+    flags: Mapping[str, object], environ: Mapping[str, str], *, folder: Path = Path()
+) -> ServerSettings:
+    """Return the settings that flags, environment, file and defaults make together.
+
+    Args:
+        flags: what was given on the command line: `config`, `data`, `host`, `port`,
+            `public_url`; None and absent mean not given.
+        environ: the environment; every WHARFINGER_ name in it must be known.
+        folder: where `wharfinger.toml` is looked for when no file was named.
+
+    Raises:
+        ConfigError: a name is unknown (with a suggestion) or a value is wrong.
+    """
+    refuse_unknown(
+        [name for name in environ if name.startswith("WHARFINGER_")], VARIABLES, "the environment"
+    )
+    sources: dict[str, str] = {}
+
+    def chosen(key: str, table: Mapping[str, object], default: object) -> object:
+        variable = f"WHARFINGER_{key.upper()}"
+        for source, value in (
+            ("flag", flags.get(key)),
+            (variable, environ.get(variable) or None),
+            ("file", table.get(key)),
+        ):
+            if value is not None:
+                sources[key] = source
+                return value
+        sources[key] = "default"
+        return default
+
+    config = chosen("config", {}, None)
+    path = Path(str(config)) if config is not None else folder / DEFAULT_CONFIG
+    tables = read_toml(path) if config is not None or path.exists() else {}
+    server_table = section(tables, "server", None)
+    for key in server_table:
+        if key in _LATER:
+            raise ConfigError(f"[server] {key} is not part of this version yet.", hint="Take it out.")
+    refuse_unknown(server_table, _SERVER_KEYS, "[server]")
+    data = chosen("data", {}, None)
+    public_url = chosen("public_url", server_table, None)
+    wharf = WharfSettings.from_tables(
+        tables,
+        data=None if data is None else Path(str(data)),
+        public_url=public_url,  # type: ignore[arg-type]  # checked there
+    )
+    return ServerSettings(
+        host=str(chosen("host", server_table, DEFAULT_HOST)),
+        port=_port(chosen("port", server_table, DEFAULT_PORT)),
+        wharf=wharf,
+        config=path if tables else None,
+        sources=sources,
+    )
+
+
+def _port(value: object) -> int:
+    text = str(value)
+    if isinstance(value, bool) or not (text.isascii() and text.isdigit()) or int(text) > _MAX_PORT:
+        raise ConfigError(f"The port {text[:20]!r} is not a number from 0 to {_MAX_PORT}.")
+    return int(text)

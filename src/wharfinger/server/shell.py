@@ -1,0 +1,138 @@
+"""The shell itself: one aiohttp request in, one `Answer` out.
+
+The loop never touches disk or database: those run in a bounded pool of threads. A body
+is gathered into batches before it crosses to the pool, so that a fast sender pays one
+hop per MiB and a slow one holds nothing but its socket and a small buffer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from concurrent.futures import Executor
+from typing import Final, TypeVar
+
+from aiohttp import StreamReader, hdrs, web
+
+from wharfinger.errors import LengthMismatch
+from wharfinger.protocol.headers import Headers
+from wharfinger.units import MIB
+from wharfinger.web import Answer, Exchange, FileBody, RequestHead, WebInterface
+
+T = TypeVar("T")
+
+BATCH: Final = 1 * MIB
+# What came within this many seconds is handed on even when it does not fill a batch.
+GATHER_SECONDS: Final = 0.2
+
+
+class Shell:
+    """Answers aiohttp requests by a `WebInterface`."""
+
+    def __init__(self, interface: WebInterface, pool: Executor) -> None:
+        self._interface = interface
+        self._pool = pool
+
+    async def __call__(self, request: web.BaseRequest) -> web.StreamResponse:
+        """Answer one request."""
+        head = _head(request)
+        exchange = self._interface.exchange(head)
+        try:
+            answer = await self._run(exchange.begin)
+            if answer is None:
+                answer = await self._receive(request, exchange)
+        except BaseException:
+            # The server is stopping or the client is gone: nothing of the body is kept.
+            await asyncio.shield(self._run(exchange.abort))
+            raise
+        return await self._send(request, answer)
+
+    async def _receive(self, request: web.BaseRequest, exchange: Exchange) -> Answer:
+        if request.headers.get(hdrs.EXPECT, "").lower() == "100-continue":
+            # Only now: a request that was refused by its head never gets this far, and
+            # its body is never sent (RFC 9110 section 10.1.1).
+            await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        try:
+            async for batch in batches(request.content):
+                answer = await self._run(lambda batch=batch: exchange.write(batch))  # type: ignore[misc]
+                if answer is not None:
+                    return answer
+        except (web.RequestPayloadError, LengthMismatch, ConnectionError):
+            return await self._run(exchange.cut_short)
+        return await self._run(exchange.finish)
+
+    async def _send(self, request: web.BaseRequest, answer: Answer) -> web.StreamResponse:
+        try:
+            response = _response(answer)
+            if not request.content.is_eof():
+                # Part of the body was not read: the connection cannot carry another
+                # request. aiohttp drains for a while, so that the answer is seen.
+                response.force_close()
+            if isinstance(answer.body, FileBody):
+                await response.prepare(request)
+                await _send_file(request, response, answer.body)
+        finally:
+            answer.close()
+        return response
+
+    async def _run(self, function: Callable[[], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._pool, function)
+
+
+async def batches(content: StreamReader) -> AsyncIterator[bytes]:
+    """Yield a request's body in pieces of about `BATCH` bytes, smaller ones from a slow sender."""
+    loop = asyncio.get_running_loop()
+    gathered: list[bytes] = []
+    size = 0
+    while piece := await content.readany():
+        deadline = loop.time() + GATHER_SECONDS
+        while piece:
+            gathered.append(piece)
+            size += len(piece)
+            if size >= BATCH:
+                break
+            try:
+                async with asyncio.timeout_at(deadline):
+                    piece = await content.readany()
+            except TimeoutError:
+                break
+        yield b"".join(gathered) if len(gathered) > 1 else gathered[0]
+        gathered.clear()
+        size = 0
+
+
+def _head(request: web.BaseRequest) -> RequestHead:
+    chunked = "chunked" in request.headers.get(hdrs.TRANSFER_ENCODING, "").lower()
+    return RequestHead(
+        method=request.method,
+        path=request.path,
+        query=request.rel_url.raw_query_string,
+        headers=Headers((str(name), value) for name, value in request.headers.items()),
+        scheme="https" if request.secure else "http",
+        length=None if chunked else request.content_length or 0,
+    )
+
+
+def _response(answer: Answer) -> web.StreamResponse:
+    response: web.StreamResponse
+    if isinstance(answer.body, FileBody):
+        response = web.StreamResponse(status=answer.status)
+    else:
+        response = web.Response(status=answer.status, body=answer.body or None)
+    for name, value in answer.headers:
+        # Also replaces what aiohttp puts there by itself; each of ours comes once.
+        response.headers[name] = value
+    response.headers[hdrs.SERVER] = "wharfinger"  # and no version (ASVS 13.4.6)
+    return response
+
+
+async def _send_file(
+    request: web.BaseRequest, response: web.StreamResponse, body: FileBody
+) -> None:
+    loop = asyncio.get_running_loop()
+    for span in body.spans:
+        transport = request.transport
+        if transport is None or transport.is_closing():
+            raise ConnectionResetError("the client is gone")
+        await loop.sendfile(transport, body.file, span.start, span.length)
+    await response.write_eof()

@@ -1,0 +1,116 @@
+"""`Exchange`: one request and its answer, driven by a shell.
+
+    answer = exchange.begin()            # None: it wants the body
+    answer = exchange.write(data)        # an answer: stop reading, send it
+    answer = exchange.finish()
+    exchange.abort()                     # the client is gone; nothing is kept
+
+Every error becomes an answer here; nothing is raised. One thread at a time uses it.
+"""
+
+from __future__ import annotations
+
+import logging
+import secrets
+
+from wharfinger.errors import InternalError, MethodNotAllowed, WharfingerError
+from wharfinger.protocol.problems import problem
+from wharfinger.service import Wharf
+from wharfinger.web import routes
+from wharfinger.web.answers import Answer, empty_answer
+from wharfinger.web.gate import Gate
+from wharfinger.web.handlers import Asked, Wanted
+from wharfinger.web.intake import short_body
+from wharfinger.web.requests import RequestHead
+
+log = logging.getLogger("wharfinger")
+
+
+class WebInterface:
+    """The HTTP interface of one service."""
+
+    def __init__(self, wharf: Wharf) -> None:
+        self.wharf = wharf
+        self.gate = Gate(wharf)
+
+    def exchange(self, head: RequestHead) -> Exchange:
+        """Return the exchange for a request."""
+        return Exchange(self, head)
+
+
+class Exchange:
+    """One request and its answer."""
+
+    def __init__(self, interface: WebInterface, head: RequestHead) -> None:
+        self._interface = interface
+        self._head = head
+        self._wanted: Wanted | None = None
+        self._received = 0
+
+    def begin(self) -> Answer | None:
+        """Return the answer, or None when the body is wanted first."""
+        try:
+            outcome = self._dispatch()
+        except Exception as error:  # noqa: BLE001 - the outermost function: every error is an answer
+            return error_answer(error, self._head)
+        if isinstance(outcome, Answer):
+            return outcome
+        self._wanted = outcome
+        return None
+
+    def write(self, data: bytes | bytearray | memoryview) -> Answer | None:
+        """Take more of the body; return an answer when no more of it is wanted."""
+        assert self._wanted is not None  # noqa: S101 - begin() asked for it
+        self._received += len(data)
+        try:
+            self._wanted.sink.write(data)
+        except Exception as error:  # noqa: BLE001 - as in begin
+            self.abort()
+            return error_answer(error, self._head)
+        return None
+
+    def finish(self) -> Answer:
+        """Return the answer to the whole request."""
+        assert self._wanted is not None  # noqa: S101 - begin() asked for it
+        try:
+            return self._wanted.answer(self._wanted.sink.finish())
+        except Exception as error:  # noqa: BLE001 - as in begin
+            return error_answer(error, self._head)
+        finally:
+            self.abort()
+
+    def cut_short(self) -> Answer:
+        """Return the answer for a body that ended before it was complete; nothing is kept."""
+        self.abort()
+        return error_answer(short_body(self._received, self._head.length), self._head)
+
+    def abort(self) -> None:
+        """Keep nothing of what came. Harmless after the end."""
+        if self._wanted is not None:
+            self._wanted.sink.abort()
+
+    def _dispatch(self) -> Answer | Wanted:
+        interface, head = self._interface, self._head
+        try:
+            route, parameters = routes.find(head.method, head.path)
+        except MethodNotAllowed as error:
+            if head.method == "OPTIONS":
+                return empty_answer(204, (("Allow", ", ".join(error.allowed)),))
+            raise
+        return route.handler(Asked(interface.wharf, interface.gate, head, parameters))
+
+
+def error_answer(error: Exception, head: RequestHead) -> Answer:
+    """Return the answer for an error: a problem document, and nothing internal in it.
+
+    An error that is not of our tree is a bug: it gets a random reference that is also in
+    the log, next to the trace.
+    """
+    if not isinstance(error, WharfingerError):
+        reference = secrets.token_hex(8)
+        log.error("internal error %s", reference, exc_info=error)
+        error = InternalError(f"Something went wrong here; reference {reference}.", reference=reference)
+    elif error.http_status >= 500:  # noqa: PLR2004 - the class of server errors
+        log.error("%s %s: %s", head.method, error.code, error)
+    found = problem(error, method=head.method)
+    return Answer(status=found.status, headers=tuple(found.headers), body=found.body)

@@ -1,0 +1,183 @@
+"""Taking uploads in: a raw body or a form, pushed piece by piece, all or nothing.
+
+What the head declares is judged before a byte of the body is asked for.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol
+
+from wharfinger.errors import (
+    LengthMismatch,
+    LengthRequired,
+    MalformedMultipart,
+    RequestError,
+    UnsupportedEncoding,
+)
+from wharfinger.protocol.content_type import essence
+from wharfinger.protocol.disposition import parse_disposition
+from wharfinger.service import Reception, StoredFile, Wharf
+from wharfinger.web.requests import RequestHead
+
+if TYPE_CHECKING:
+    from wharfinger.stores.base import Buffer
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Intaken:
+    """What came in: the files' records in order, and the form's other fields.
+
+    A field that came once is text, one that came several times a list of texts.
+    """
+
+    files: list[StoredFile]
+    fields: dict[str, str | list[str]] = field(default_factory=dict)
+    form: bool = False
+
+
+class Intake(Protocol):
+    """A request body being taken in. After an error it has ended and nothing is kept."""
+
+    def write(self, data: Buffer) -> None:
+        """Judge and keep more bytes of the body."""
+        ...
+
+    def finish(self) -> Intaken:
+        """Accept what came; on return it is durable."""
+        ...
+
+    def abort(self) -> None:
+        """Give everything up. Harmless when it has ended."""
+        ...
+
+
+def begin_intake(wharf: Wharf, head: RequestHead, collection: str, owner: str | None) -> Intake:
+    """Return the intake for this request's body: a form or the raw bytes of one file.
+
+    Raises:
+        NotFound: there is no such collection.
+        LengthRequired: the end of the body could not be told from a broken connection.
+        UnsupportedEncoding: the body is compressed.
+        Rejected: name, type or length break the policy.
+        RequestError, MalformedMultipart: a header is malformed.
+    """
+    if not head.framed:
+        raise LengthRequired("The request has a body without a length.")
+    coding = head.headers.get("Content-Encoding")
+    if coding is not None and coding.strip().lower() != "identity":
+        raise UnsupportedEncoding(f"Content-Encoding {coding[:40]!r} is not accepted.")
+    content_type = head.headers.single("Content-Type")
+    media_type = "" if content_type is None else essence(content_type)
+    if content_type is not None and media_type == "multipart/form-data":
+        return FormIntake(wharf, collection, owner, content_type)
+    if media_type == "application/x-www-form-urlencoded":
+        raise UnsupportedEncoding(
+            "A form without files came, or a file that calls itself one.",
+            hint="Send multipart/form-data, or the file's own Content-Type with the raw bytes.",
+        )
+    if head.length == 0 and "Content-Length" not in head.headers:
+        raise LengthRequired("The request has no body.")
+    disposition = head.headers.single("Content-Disposition")
+    name = None if disposition is None else parse_disposition(disposition).name
+    reception = wharf.begin(
+        collection, name=name, type=media_type or None, length=head.length, owner=owner
+    )
+    return RawIntake(reception)
+
+
+class RawIntake:
+    """The body is the file."""
+
+    def __init__(self, reception: Reception) -> None:
+        self._reception = reception
+
+    def write(self, data: Buffer) -> None:
+        self._reception.write(data)
+
+    def finish(self) -> Intaken:
+        return Intaken(files=[self._reception.finish()])
+
+    def abort(self) -> None:
+        self._reception.abort()
+
+
+class FormIntake:
+    """The body is multipart/form-data: any number of files and fields, all or nothing.
+
+    A file's length is not known beforehand: the part says none that could be believed.
+    """
+
+    def __init__(self, wharf: Wharf, collection: str, owner: str | None, content_type: str) -> None:
+        from wharfinger.protocol.forms import FormParser
+
+        wharf.collection(collection)
+        self._wharf = wharf
+        self._collection = collection
+        self._owner = owner
+        self._parser = FormParser(content_type)
+        self._receptions: list[Reception] = []
+        self._current: Reception | None = None
+        self._unnamed = False
+        self._fields: dict[str, str | list[str]] = {}
+
+    def write(self, data: Buffer) -> None:
+        try:
+            self._take(bytes(data))
+        except BaseException:
+            self.abort()
+            raise
+
+    def finish(self) -> Intaken:
+        try:
+            self._parser.finish()
+            if not self._receptions:
+                raise RequestError(
+                    "The form has no file.", hint="Send it as a part with a filename, as curl -F does."
+                )
+            files = self._wharf.finish_all(self._receptions)
+        finally:
+            self.abort()
+        return Intaken(files=files, fields=self._fields, form=True)
+
+    def abort(self) -> None:
+        for reception in self._receptions:
+            reception.abort()
+        self._current = None
+
+    def _take(self, data: bytes) -> None:
+        from wharfinger.protocol.forms import FileData, FilePart, FormField, PartEnd
+
+        for event in self._parser.feed(data):
+            match event:
+                case FilePart(name=name, type=claimed):
+                    # A browser sends an empty file input as a part with an empty name.
+                    self._unnamed = not name
+                    if name:
+                        self._current = self._wharf.begin(
+                            self._collection, name=name, type=claimed, owner=self._owner
+                        )
+                        self._receptions.append(self._current)
+                case FileData(data=piece):
+                    if self._current is None:
+                        raise MalformedMultipart("A file part has content but no file name.")
+                    self._current.write(piece)
+                case PartEnd():
+                    self._current = None
+                case FormField(name=name, value=value):
+                    self._add(name, value)
+
+    def _add(self, name: str, value: str) -> None:
+        known = self._fields.get(name)
+        if known is None:
+            self._fields[name] = value
+        elif isinstance(known, list):
+            known.append(value)
+        else:
+            self._fields[name] = [known, value]
+
+
+def short_body(received: int, expected: int | None) -> LengthMismatch:
+    """Return the error for a connection that ended in the middle of a body."""
+    of = "" if expected is None else f" of {expected}"
+    return LengthMismatch(f"The body ended after {received}{of} bytes; nothing was kept.")

@@ -1,0 +1,55 @@
+"""Records as the JSON that the interface speaks."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from wharfinger.service import Link, StoredFile, Wharf
+from wharfinger.web.requests import RequestHead
+
+
+def file_record(stored: StoredFile, base: str) -> dict[str, object]:
+    """Return a file's record; `base` is what stands before "/files/…"."""
+    return {
+        "id": stored.id,
+        "name": stored.name,
+        "size": stored.size,
+        "type": stored.type,
+        "sha256": stored.sha256,
+        "state": stored.state.value,
+        "collection": stored.collection,
+        "created_at": timestamp(stored.created_at),
+        "expires_at": None if stored.expires_at is None else timestamp(stored.expires_at),
+        "url": f"{base}/files/{stored.id}",
+    }
+
+
+def link_record(link: Link, url: str) -> dict[str, object]:
+    """Return a link's record."""
+    return {
+        "id": link.id,
+        "url": url,
+        "expires_at": timestamp(link.expires_at),
+        "max_downloads": link.max_downloads,
+        "downloads": link.downloads,
+    }
+
+
+def base_url(wharf: Wharf, head: RequestHead) -> str:
+    """Return what stands before the paths of records: the public address, else the mount point.
+
+    Without a public address they are relative to the host, so that no proxy can break them.
+    """
+    return wharf.settings.public_url or head.root
+
+
+def link_url(wharf: Wharf, head: RequestHead, link: Link) -> str:
+    """Return the absolute address of a link: it is made to be handed to others."""
+    if wharf.settings.public_url:
+        return link.url
+    return f"{head.origin}{head.root}{link.url}"
+
+
+def timestamp(moment: datetime) -> str:
+    """Return a moment as RFC 3339 text in UTC with milliseconds."""
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
