@@ -1,0 +1,209 @@
+"""The programs that are measured and those they are compared with, started on free loopback ports.
+
+Each is a context manager that stops what it started, by its pid.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks.measure import BenchmarkError
+
+WHARFINGER = (str(Path(sys.executable).with_name("wharfinger")),)
+_SBIN = f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"
+
+
+def find(program: str) -> str:
+    """Return the path of a program; say what to install when it is missing."""
+    path = shutil.which(program, path=_SBIN)
+    if path is None:
+        raise BenchmarkError(f"{program} is missing; on Debian: apt-get install nginx-light curl")
+    return path
+
+
+def version(program: str) -> str:
+    """Return name and version as the program prints them."""
+    flag = "-v" if program == "nginx" else "--version"
+    done = subprocess.run([find(program), flag], capture_output=True, text=True, check=True)
+    number = re.search(r"\d+(?:\.\d+)+", done.stdout or done.stderr)
+    return f"{program} {number[0] if number else '?'}"
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """A running server: where it answers and which process it is."""
+
+    url: str
+    pid: int
+
+
+@contextmanager
+def nginx(folder: Path, root: Path) -> Iterator[Server]:
+    """Serve `root` by nginx with sendfile, as a distribution would configure it."""
+    port = _free_port()
+    folder.mkdir()
+    temporary = "".join(
+        f"{kind}_temp_path {folder}/{kind};\n"
+        for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
+    )
+    config = folder / "nginx.conf"
+    config.write_text(
+        f"""
+daemon off;
+worker_processes 1;
+pid {folder}/pid;
+error_log {folder}/error.log warn;
+{"user root;" if os.geteuid() == 0 else ""}
+events {{ worker_connections 256; }}
+http {{
+  {temporary}
+  access_log off;
+  sendfile on;
+  tcp_nopush on;
+  keepalive_requests 1000000;
+  default_type application/octet-stream;
+  server {{ listen 127.0.0.1:{port}; root {root}; }}
+}}
+""",
+        encoding="utf-8",
+    )
+    process = subprocess.Popen(
+        [find("nginx"), "-c", str(config), "-p", str(folder), "-e", str(folder / "error.log")],
+        stdin=subprocess.DEVNULL,
+    )
+    try:
+        _wait_until_open(port, process)
+        yield Server(f"http://127.0.0.1:{port}", process.pid)
+    finally:
+        _stop(process)
+
+
+@contextmanager
+def sink() -> Iterator[Server]:
+    """Run the server that throws bodies away."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "benchmarks.sink"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdin is not None
+    assert process.stdout is not None
+    try:
+        port = int(process.stdout.readline())
+        yield Server(f"http://127.0.0.1:{port}", process.pid)
+    finally:
+        process.stdin.close()
+        process.stdout.close()
+        _stop(process)
+
+
+class Service:
+    """Our own `serve` over a fresh folder, with an admin token."""
+
+    def __init__(self, url: str, pid: int, token: str, folder: Path) -> None:
+        self.url = url
+        self.pid = pid
+        self.env = {**os.environ, "WHARFINGER_TOKEN": token, "WHARFINGER_SERVER": url}
+        # curl reads the header from a file: no token in a list of processes.
+        self.header = folder / "header"
+        self.header.write_text(f"Authorization: Bearer {token}\n", encoding="ascii")
+        self.header.chmod(0o600)
+        self._token = token
+
+    @property
+    def uploads(self) -> str:
+        """The address that takes files in."""
+        return f"{self.url}/uploads/files"
+
+    def add(self, path: Path) -> str:
+        """Store a file and return the address that delivers it."""
+        done = subprocess.run(
+            [find("curl"), "-fsS", "-H", f"@{self.header}", "-F", f"file=@{path}", self.uploads],
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        return f"{self.url}/files/{json.loads(done.stdout)['files'][0]['id']}"
+
+    def clear(self) -> None:
+        """Remove every file, so that a run's disk use is bounded by one round."""
+        for record in json.loads(self._ask("GET", "/files?limit=1000"))["files"]:
+            self._ask("DELETE", f"/files/{record['id']}")
+
+    def _ask(self, method: str, path: str) -> bytes:
+        request = urllib.request.Request(  # noqa: S310 - our own loopback address
+            self.url + path, method=method, headers={"Authorization": f"Bearer {self._token}"}
+        )
+        with urllib.request.urlopen(request, timeout=60) as answer:  # noqa: S310
+            body: bytes = answer.read()
+        return body
+
+
+@contextmanager
+def service(folder: Path) -> Iterator[Service]:
+    """Run `wharfinger serve` on a free port over a fresh data folder."""
+    folder.mkdir()
+    data = folder / "data"
+    log = (folder / "log").open("wb")
+    process = subprocess.Popen(
+        [*WHARFINGER, "serve", "--data", str(data), "--port", "0", "--json"],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=log,
+        text=True,
+    )
+    assert process.stdout is not None
+    try:
+        first = process.stdout.readline()
+        if not first:
+            raise BenchmarkError(f"serve did not start:\n{(folder / 'log').read_text()[-800:]}")
+        token = subprocess.run(
+            [*WHARFINGER, "token", "create", "--data", str(data), "--name", "bench",
+             "--scopes", "read,write,share,admin"],
+            capture_output=True, text=True, check=True,
+        ).stdout.strip()  # fmt: skip
+        yield Service(json.loads(first)["url"], process.pid, token, folder)
+    finally:
+        process.stdout.close()
+        log.close()
+        _stop(process)
+
+
+def _free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port: int = probe.getsockname()[1]
+    return port
+
+
+def _wait_until_open(port: int, process: subprocess.Popen[bytes]) -> None:
+    deadline = time.monotonic() + 10
+    while time.monotonic() < deadline and process.poll() is None:
+        try:
+            socket.create_connection(("127.0.0.1", port), timeout=1).close()
+        except ConnectionRefusedError:
+            time.sleep(0.02)
+        else:
+            return
+    raise BenchmarkError(f"nothing answers on port {port}")
+
+
+def _stop(process: subprocess.Popen[bytes] | subprocess.Popen[str]) -> None:
+    process.terminate()
+    try:
+        process.wait(timeout=20)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
