@@ -70,7 +70,7 @@ def serve(settings: ServerSettings, announce: Callable[[Listening], None]) -> No
 def first_token(wharf: Wharf) -> Path | None:
     """Make an admin token if there is none yet; return the file it was written to, else None.
 
-    The file is written before the token counts, so that it cannot be lost.
+    Should this be interrupted between the two, `wharf token create` makes another.
     """
     path = wharf.settings.data / ADMIN_TOKEN_FILE
     if wharf.tokens.exist():

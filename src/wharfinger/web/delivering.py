@@ -109,10 +109,9 @@ def deliver(
         if file is not None:
             file.close()
         raise
-    if file is not None and planned.spans:
-        return Answer(
-            status=planned.status, headers=planned.headers, body=FileBody(file, planned.spans)
-        )
+    spans = tuple(span for span in planned.spans if span.length)
+    if file is not None and spans:
+        return Answer(status=planned.status, headers=planned.headers, body=FileBody(file, spans))
     if file is not None:
         file.close()
     return Answer(status=planned.status, headers=planned.headers)

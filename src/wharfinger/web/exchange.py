@@ -5,13 +5,15 @@
     answer = exchange.finish()
     exchange.abort()                     # the client is gone; nothing is kept
 
-Every error becomes an answer here; nothing is raised. One thread at a time uses it.
+Every error becomes an answer here; nothing is raised. The calls may come from different
+threads; a lock keeps an `abort` from closing a file that a `write` is still using.
 """
 
 from __future__ import annotations
 
 import logging
 import secrets
+import threading
 
 from wharfinger.errors import InternalError, MethodNotAllowed, WharfingerError
 from wharfinger.protocol.problems import problem
@@ -46,6 +48,7 @@ class Exchange:
         self._head = head
         self._wanted: Wanted | None = None
         self._received = 0
+        self._busy = threading.RLock()
 
     def begin(self) -> Answer | None:
         """Return the answer, or None when the body is wanted first."""
@@ -63,7 +66,8 @@ class Exchange:
         assert self._wanted is not None  # noqa: S101 - begin() asked for it
         self._received += len(data)
         try:
-            self._wanted.sink.write(data)
+            with self._busy:
+                self._wanted.sink.write(data)
         except Exception as error:  # noqa: BLE001 - as in begin
             self.abort()
             return error_answer(error, self._head)
@@ -73,7 +77,8 @@ class Exchange:
         """Return the answer to the whole request."""
         assert self._wanted is not None  # noqa: S101 - begin() asked for it
         try:
-            return self._wanted.answer(self._wanted.sink.finish())
+            with self._busy:
+                return self._wanted.answer(self._wanted.sink.finish())
         except Exception as error:  # noqa: BLE001 - as in begin
             return error_answer(error, self._head)
         finally:
@@ -87,7 +92,8 @@ class Exchange:
     def abort(self) -> None:
         """Keep nothing of what came. Harmless after the end."""
         if self._wanted is not None:
-            self._wanted.sink.abort()
+            with self._busy:
+                self._wanted.sink.abort()
 
     def _dispatch(self) -> Answer | Wanted:
         interface, head = self._interface, self._head

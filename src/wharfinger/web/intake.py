@@ -17,6 +17,14 @@ from wharfinger.errors import (
 )
 from wharfinger.protocol.content_type import essence
 from wharfinger.protocol.disposition import parse_disposition
+from wharfinger.protocol.forms import (
+    FileData,
+    FilePart,
+    FormField,
+    FormLimits,
+    FormParser,
+    PartEnd,
+)
 from wharfinger.service import Reception, StoredFile, Wharf
 from wharfinger.web.requests import RequestHead
 
@@ -52,8 +60,12 @@ class Intake(Protocol):
         ...
 
 
-def begin_intake(wharf: Wharf, head: RequestHead, collection: str, owner: str | None) -> Intake:
+def begin_intake(
+    wharf: Wharf, head: RequestHead, collection: str, owner: str | None, *, max_files: int = 100
+) -> Intake:
     """Return the intake for this request's body: a form or the raw bytes of one file.
+
+    A form with more than `max_files` files is refused.
 
     Raises:
         NotFound: there is no such collection.
@@ -70,7 +82,7 @@ def begin_intake(wharf: Wharf, head: RequestHead, collection: str, owner: str | 
     content_type = head.headers.single("Content-Type")
     media_type = "" if content_type is None else essence(content_type)
     if content_type is not None and media_type == "multipart/form-data":
-        return FormIntake(wharf, collection, owner, content_type)
+        return FormIntake(wharf, collection, owner, content_type, max_files)
     if media_type == "application/x-www-form-urlencoded":
         raise UnsupportedEncoding(
             "A form without files came, or a file that calls itself one.",
@@ -108,14 +120,14 @@ class FormIntake:
     A file's length is not known beforehand: the part says none that could be believed.
     """
 
-    def __init__(self, wharf: Wharf, collection: str, owner: str | None, content_type: str) -> None:
-        from wharfinger.protocol.forms import FormParser
-
+    def __init__(
+        self, wharf: Wharf, collection: str, owner: str | None, content_type: str, max_files: int
+    ) -> None:
         wharf.collection(collection)
         self._wharf = wharf
         self._collection = collection
         self._owner = owner
-        self._parser = FormParser(content_type)
+        self._parser = FormParser(content_type, limits=FormLimits(max_files=max_files))
         self._receptions: list[Reception] = []
         self._current: Reception | None = None
         self._unnamed = False
@@ -146,8 +158,6 @@ class FormIntake:
         self._current = None
 
     def _take(self, data: bytes) -> None:
-        from wharfinger.protocol.forms import FileData, FilePart, FormField, PartEnd
-
         for event in self._parser.feed(data):
             match event:
                 case FilePart(name=name, type=claimed):

@@ -1,0 +1,213 @@
+"""The ASGI application: a shell over `web` for Starlette, FastAPI and any ASGI server.
+
+    app.mount("/storage", create_app(wharf))
+
+Nothing here touches disk or database on the event loop: that runs in a bounded pool of
+threads.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import Any, Final, TypeAlias, TypeVar, cast
+
+from wharfinger.protocol.headers import Headers
+from wharfinger.service import Principal, Wharf
+from wharfinger.units import MIB
+from wharfinger.web import Answer, Exchange, FileBody, RequestHead, WebInterface
+from wharfinger.web.exchange import error_answer
+
+__all__ = ["App", "create_app"]
+
+T = TypeVar("T")
+Scope: TypeAlias = MutableMapping[str, Any]
+Message: TypeAlias = MutableMapping[str, Any]
+Receive: TypeAlias = Callable[[], Awaitable[Message]]
+Send: TypeAlias = Callable[[Message], Awaitable[None]]
+Authorize: TypeAlias = Callable[[Scope], "Principal | None | Awaitable[Principal | None]"]
+
+_BATCH: Final = 1 * MIB
+_READ: Final = 1 * MIB
+_THREADS: Final = 16
+
+
+def create_app(wharf: Wharf, *, authorize: Authorize | None = None) -> App:
+    """Return the whole HTTP interface of a service as an ASGI application, to run or to mount.
+
+    Args:
+        wharf: the service; it stays the caller's to close.
+        authorize: the application's own sign-in: a function (plain or async) from the
+            ASGI scope to a `Principal`, or None for nobody. Bearer tokens work besides it.
+            Requests that change something and rest on a cookie need a same-origin proof.
+    """
+    return App(wharf, authorize)
+
+
+class App:
+    """An ASGI application over one service."""
+
+    def __init__(self, wharf: Wharf, authorize: Authorize | None = None) -> None:
+        self._interface = WebInterface(wharf)
+        self._authorize = authorize
+        self._pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="wharfinger")
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one HTTP request, or take part in the server's lifespan."""
+        match scope["type"]:
+            case "http":
+                await self._http(scope, receive, send)
+            case "lifespan":
+                await _lifespan(receive, send)
+            case "websocket":
+                await send({"type": "websocket.close", "code": 1000})
+            case other:
+                raise RuntimeError(f"wharfinger does not speak {other!r}")
+
+    async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
+        head = _head(scope)
+        try:
+            principal = await self._principal(scope)
+        except Exception as error:  # noqa: BLE001 - the outermost function of this shell
+            await self._send(error_answer(error, head), receive, send)
+            return
+        if principal is not None:
+            head = _head(scope, principal)
+        exchange = self._interface.exchange(head)
+        try:
+            answer = await self._run(exchange.begin)
+            if answer is None:
+                answer = await self._take_in(exchange, receive)
+        except BaseException:
+            await asyncio.shield(self._run(exchange.abort))
+            raise
+        await self._send(answer, receive, send)
+
+    async def _principal(self, scope: Scope) -> Principal | None:
+        if self._authorize is None:
+            return None
+        found = self._authorize(scope)
+        if inspect.isawaitable(found):
+            return await found
+        return found
+
+    async def _take_in(self, exchange: Exchange, receive: Receive) -> Answer:
+        try:
+            async for batch in _batches(receive):
+                answer = await self._run(partial(exchange.write, batch))
+                if answer is not None:
+                    return answer
+        except ConnectionError:
+            return await self._run(exchange.cut_short)
+        return await self._run(exchange.finish)
+
+    async def _send(self, answer: Answer, receive: Receive, send: Send) -> None:
+        try:
+            await send(
+                {
+                    "type": "http.response.start",
+                    "status": answer.status,
+                    "headers": [
+                        (name.lower().encode("latin-1"), value.encode("latin-1"))
+                        for name, value in answer.headers
+                    ],
+                }
+            )
+            if isinstance(answer.body, FileBody):
+                await self._send_file(answer.body, receive, send)
+            else:
+                await send({"type": "http.response.body", "body": answer.body})
+        finally:
+            answer.close()
+
+    async def _send_file(self, body: FileBody, receive: Receive, send: Send) -> None:
+        # Servers swallow what is sent after the client left; only `receive` tells.
+        gone = asyncio.ensure_future(_disconnected(receive))
+        try:
+            for span in body.spans:
+                position, end = span.start, span.start + span.length
+                while position < end and not gone.done():
+                    piece = await self._run(
+                        partial(_read_at, body, position, min(_READ, end - position))
+                    )
+                    if not piece:
+                        raise RuntimeError("a stored file is shorter than its record")
+                    position += len(piece)
+                    await send({"type": "http.response.body", "body": piece, "more_body": True})
+            if not gone.done():
+                await send({"type": "http.response.body", "body": b""})
+        finally:
+            gone.cancel()
+
+    async def _run(self, function: Callable[[], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._pool, function)
+
+
+def _head(scope: Scope, principal: Principal | None = None) -> RequestHead:
+    headers = Headers(
+        (name.decode("latin-1"), value.decode("latin-1")) for name, value in scope["headers"]
+    )
+    root = scope.get("root_path", "").rstrip("/")
+    path = scope["path"]
+    # The ASGI specification keeps the mount point in `path`; older servers take it off.
+    below = path[len(root) :] if root and path.startswith(f"{root}/") else path
+    length = headers.single("Content-Length") if "Content-Length" in headers else None
+    if length is not None and length.isascii() and length.isdigit():
+        body_length: int | None = int(length)
+    elif "Transfer-Encoding" in headers or scope.get("http_version", "1.1") >= "2":
+        body_length = None
+    else:
+        body_length = 0
+    return RequestHead(
+        method=scope["method"].upper(),
+        path=below,
+        query=scope.get("query_string", b"").decode("latin-1"),
+        headers=headers,
+        root=root,
+        scheme=scope.get("scheme", "http"),
+        length=body_length,
+        principal=principal,
+    )
+
+
+async def _batches(receive: Receive) -> AsyncIterator[bytes]:
+    """Yield the body in pieces of about a MiB. Raises ConnectionError when the client leaves."""
+    gathered: list[bytes] = []
+    size = 0
+    more = True
+    while more:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise ConnectionResetError("the client left")
+        piece = cast("bytes", message.get("body", b""))
+        more = message.get("more_body", False)
+        if piece:
+            gathered.append(piece)
+            size += len(piece)
+        if gathered and (size >= _BATCH or not more):
+            yield gathered[0] if len(gathered) == 1 else b"".join(gathered)
+            gathered.clear()
+            size = 0
+
+
+async def _disconnected(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+def _read_at(body: FileBody, position: int, size: int) -> bytes:
+    body.file.seek(position)
+    return body.file.read(size)
+
+
+async def _lifespan(receive: Receive, send: Send) -> None:
+    while True:
+        message = await receive()
+        if message["type"] == "lifespan.startup":
+            await send({"type": "lifespan.startup.complete"})
+        elif message["type"] == "lifespan.shutdown":
+            await send({"type": "lifespan.shutdown.complete"})
+            return

@@ -1,0 +1,581 @@
+"""The Flask extension: take files in and hand files out from your own views.
+
+    files = Wharfinger(app)
+
+    @app.post("/avatar")
+    def avatar():
+        stored = files.receive("avatars")
+        return {"id": stored.id}
+
+The body is streamed from the request into the service; nothing is spooled to /tmp and
+nothing is held in memory. Errors of wharfinger that a view does not catch become
+problem documents.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, BinaryIO, Final, TypeAlias
+
+from flask import Blueprint, Flask, Response, current_app, request, url_for
+from werkzeug.datastructures import FileStorage
+from werkzeug.exceptions import ClientDisconnected
+from werkzeug.routing import BuildError
+
+from wharfinger.errors import ConfigError, UsageError, WharfingerError
+from wharfinger.inspection import type_of_extension
+from wharfinger.keys import refuse_unknown
+from wharfinger.names import extension
+from wharfinger.protocol.forms import FormLimits
+from wharfinger.protocol.headers import Headers
+from wharfinger.service import Collection, Link, Principal, StoredFile, Wharf
+from wharfinger.service.links import DEFAULT_EXPIRES_IN
+from wharfinger.service.settings import WharfSettings, read_toml
+from wharfinger.units import MIB
+from wharfinger.web import Answer, FileBody, RequestHead, WebInterface
+from wharfinger.web.delivering import (
+    PRIVATE,
+    content_headers,
+    deliver,
+    representation,
+    stored_representation,
+)
+from wharfinger.web.exchange import error_answer
+from wharfinger.web.intake import Intake, Intaken, begin_intake, short_body
+from wharfinger.web.trusted import open_inside
+
+__all__ = ["Form", "Wharfinger"]
+
+Authorize: TypeAlias = Callable[[], "Principal | None"]
+
+_BATCH: Final = 1 * MIB
+_METHODS: Final = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
+_CONFIG_KEYS: Final = (
+    "WHARFINGER_DATA",
+    "WHARFINGER_CONFIG",
+    "WHARFINGER_PUBLIC_URL",
+    "WHARFINGER_COLLECTIONS",
+)
+# The application's own files: they may change, so a cache asks before it uses its copy.
+_REVALIDATE: Final = "private, no-cache"
+_BLUEPRINT: Final = "wharfinger"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Form:
+    """What `receive_form` took in: the files in order, and the other fields of the form.
+
+    A field that came once is text, one that came several times a list of texts.
+    """
+
+    files: list[StoredFile]
+    fields: dict[str, str | list[str]]
+
+
+@dataclass(frozen=True, slots=True)
+class _State:
+    """What belongs to one application; it lies in `app.extensions["wharfinger"]`."""
+
+    wharf: Wharf
+    interface: WebInterface
+
+
+class Wharfinger:
+    """Files for a Flask application.
+
+    Args:
+        app: the application; or call `init_app` later.
+        wharf: a service that exists already. Without it the application's configuration
+            makes one: `WHARFINGER_DATA` (a folder; relative to `app.root_path`; by
+            default `wharfinger` in the instance folder), `WHARFINGER_CONFIG` (a
+            `wharfinger.toml`), `WHARFINGER_PUBLIC_URL`, and `WHARFINGER_COLLECTIONS`
+            (names to tables, as in the file).
+    """
+
+    def __init__(self, app: Flask | None = None, *, wharf: Wharf | None = None) -> None:
+        self._authorize: Authorize | None = None
+        if app is not None:
+            self.init_app(app, wharf=wharf)
+        elif wharf is not None:
+            raise UsageError("Give the wharf to init_app, together with the application.")
+
+    def init_app(self, app: Flask, *, wharf: Wharf | None = None) -> None:
+        """Make the extension work in this application. Raises ConfigError."""
+        wharf = wharf or _wharf_from(app)
+        app.extensions["wharfinger"] = _State(wharf, WebInterface(wharf))
+        app.register_error_handler(WharfingerError, _error_response)
+
+    def authorize(self, function: Authorize) -> Authorize:
+        """Take the application's own sign-in; usable as a decorator.
+
+        `function` is called in the request's context and returns a `Principal`, or None
+        for nobody. The blueprint then knows who asks; what `receive` takes in belongs to
+        that principal. Bearer tokens work besides it. Requests to the blueprint that
+        change something and rest on a cookie need a same-origin proof.
+        """
+        self._authorize = function
+        return function
+
+    @property
+    def wharf(self) -> Wharf:
+        """The service of the current application."""
+        return _state().wharf
+
+    # --- in -----------------------------------------------------------------------------
+
+    def receive(self, collection: str, *, file: FileStorage | None = None) -> StoredFile:
+        """Take in the one file of this request; on return it is durable.
+
+        The body may be a form with one file or the bytes themselves; it is streamed from
+        the socket. Give `file` when something else has parsed the form already.
+
+        Raises:
+            NotFound: there is no such collection.
+            Rejected: the file breaks the collection's policy; nothing is kept.
+            RequestError: the request has no file or several, or is malformed.
+            UsageError: somebody has read the body already, and `file` was not given.
+        """
+        if file is not None:
+            return self.wharf.receive(
+                file.stream,
+                collection=collection,
+                name=file.filename or None,
+                type=file.mimetype or None,
+                owner=self._owner(),
+            )
+        return self._take_in(collection, max_files=1).files[0]
+
+    def receive_form(self, collection: str) -> Form:
+        """Take in all files and fields of this request's form, all or nothing.
+
+        Raises what `receive` raises.
+        """
+        taken = self._take_in(collection, max_files=FormLimits().max_files)
+        return Form(files=taken.files, fields=taken.fields)
+
+    # --- out ----------------------------------------------------------------------------
+
+    def deliver(
+        self,
+        file: str | StoredFile,
+        *,
+        mimetype: str | None = None,
+        download_name: str | None = None,
+        as_attachment: bool = True,
+        max_age: int | None = None,
+        etag: bool | str = True,
+        last_modified: datetime | float | None = None,
+    ) -> Response:
+        """Return the response that sends a stored file, with ranges and preconditions.
+
+        Permission is the view's business. The content came from users, so types that a
+        browser could run are attachments whatever is asked.
+
+        Args:
+            file: a record, or the id of one.
+            mimetype: the type to announce; the proven one by default.
+            download_name: the name to save under; the stored one by default.
+            as_attachment: False shows harmless types in the browser.
+            max_age: seconds that the asker's own cache may keep it; None: not at all.
+            etag: False leaves the entity-tag out, text sets another.
+            last_modified: another moment (datetime or epoch seconds).
+
+        Raises:
+            NotFound, NotReady: there is nothing to hand out.
+        """
+        wharf = self.wharf
+        stored = wharf.info(file) if isinstance(file, str) else file
+        opened = wharf.open_file(stored)
+        proven = stored_representation(stored)
+        what = representation(
+            length=stored.size,
+            media_type=mimetype or stored.type,
+            name=download_name or stored.name,
+            disposition="attachment" if as_attachment else "inline",
+            cache_control=_caching(max_age, PRIVATE),
+            etag=_etag(etag, proven.etag),
+            last_modified=_moment(last_modified) or proven.last_modified,
+            more=tuple(pair for pair in proven.headers if pair[0] == "Repr-Digest"),
+        )
+        return _response(deliver(_delivery_head(), what, opened, now=wharf.now()))
+
+    def deliver_path(
+        self,
+        folder: str | os.PathLike[str],
+        name: str,
+        *,
+        mimetype: str | None = None,
+        download_name: str | None = None,
+        as_attachment: bool = False,
+        max_age: int | None = None,
+        etag: bool | str = True,
+        last_modified: datetime | float | None = None,
+    ) -> Response:
+        """Return the response that sends a file from a trusted folder.
+
+        `folder` is relative to `app.root_path`, never to the working directory. `name` may
+        come from a stranger: nothing outside the folder can be reached by it, also not
+        through symbolic links. The other arguments are those of `send_file`.
+
+        Raises:
+            NotFound: there is no such plain file.
+        """
+        opened = open_inside(Path(current_app.root_path) / folder, name)
+        what = representation(
+            length=opened.size,
+            media_type=mimetype or _type_by_name(opened.name),
+            name=download_name or opened.name,
+            disposition="attachment" if as_attachment else "inline",
+            cache_control=_caching(max_age, _REVALIDATE),
+            etag=_etag(etag, opened.etag),
+            last_modified=_moment(last_modified) or opened.modified_at,
+        )
+        return _response(deliver(_delivery_head(), what, opened.file, now=self.wharf.now()))
+
+    def deliver_data(
+        self,
+        data: bytes | BinaryIO | Iterable[bytes],
+        *,
+        mimetype: str | None = None,
+        download_name: str | None = None,
+        as_attachment: bool = False,
+        max_age: int | None = None,
+        etag: bool | str = True,
+        last_modified: datetime | float | None = None,
+    ) -> Response:
+        """Return the response that sends bytes, a binary file object or a generator of bytes.
+
+        Bytes and seekable files are delivered with ranges and preconditions. A generator is
+        sent while it runs, as fast as the client takes it, and closed when the client
+        leaves; its length is not known, so there are no ranges. A file object is closed
+        after sending. The other arguments are those of `send_file`.
+
+        Raises:
+            UsageError: neither `mimetype` nor `download_name` tells the type.
+        """
+        if mimetype is None and download_name is None:
+            raise UsageError("Say what the data is: give mimetype or download_name.")
+        media_type = mimetype or _type_by_name(download_name or "")
+        kind: Any = "attachment" if as_attachment else "inline"
+        caching = _caching(max_age, _REVALIDATE)
+        if isinstance(data, bytes):
+            file: BinaryIO = io.BytesIO(data)
+            length = len(data)
+            tag: str | None = f'"{hashlib.sha256(data).hexdigest()}"'
+        elif _is_seekable(data):
+            file, tag = data, None
+            length = file.seek(0, io.SEEK_END)
+        else:
+            pieces = data if not hasattr(data, "read") else _pieces(data)
+            headers = content_headers(media_type, download_name, kind, caching)
+            return Response(pieces, headers=list(headers))
+        what = representation(
+            length=length,
+            media_type=media_type,
+            name=download_name,
+            disposition=kind,
+            cache_control=caching,
+            etag=_etag(etag, tag),
+            last_modified=_moment(last_modified),
+        )
+        return _response(deliver(_delivery_head(), what, file, now=self.wharf.now()))
+
+    # --- links and the whole interface --------------------------------------------------
+
+    def link(
+        self,
+        file: str | StoredFile,
+        *,
+        expires_in: int = DEFAULT_EXPIRES_IN,
+        max_downloads: int | None = None,
+        download_name: str | None = None,
+    ) -> str:
+        """Return the address of a new link by which whoever has it may download the file.
+
+        The arguments are those of `Wharf.share`. The blueprint must be registered: it is
+        what answers the link.
+
+        Raises:
+            ConfigError: the blueprint is not registered.
+            NotFound, NotReady, UsageError: as `Wharf.share`.
+        """
+        file_id = file if isinstance(file, str) else file.id
+        blueprint = current_app.blueprints.get(_BLUEPRINT)
+        if blueprint is None:
+            raise ConfigError(
+                "Links need the blueprint that answers them.",
+                hint='app.register_blueprint(files.blueprint(), url_prefix="/storage")',
+            )
+        link: Link = self.wharf.share(
+            file_id,
+            expires_in=expires_in,
+            max_downloads=max_downloads,
+            download_name=download_name,
+            owner=self._owner(),
+        )
+        if self.wharf.settings.public_url:
+            return link.url
+        try:
+            return url_for(f"{_BLUEPRINT}.interface", path=link.url.lstrip("/"), _external=True)
+        except (RuntimeError, BuildError) as error:
+            self.wharf.links.revoke(link.id)
+            raise ConfigError(
+                "Outside a request the link's address is not known.",
+                hint="Set WHARFINGER_PUBLIC_URL, or SERVER_NAME.",
+            ) from error
+
+    def blueprint(self) -> Blueprint:
+        """Return the whole HTTP interface as a blueprint; register it with a `url_prefix`."""
+        blueprint = Blueprint(_BLUEPRINT, __name__)
+
+        def interface(path: str = "") -> Response:
+            return self._answer(path)
+
+        for rule in ("/", "/<path:path>"):
+            blueprint.add_url_rule(
+                rule,
+                endpoint="interface",
+                view_func=interface,
+                methods=list(_METHODS),
+                provide_automatic_options=False,
+                strict_slashes=False,
+                merge_slashes=False,
+            )
+        return blueprint
+
+    def _answer(self, path: str) -> Response:
+        whole = request.path
+        mount = whole[: len(whole) - len(path)].rstrip("/")
+        head = _head(
+            path=f"/{path}", root=request.root_path.rstrip("/") + mount, principal=self._principal()
+        )
+        exchange = _state().interface.exchange(head)
+        try:
+            answer = exchange.begin()
+            if answer is None:
+                answer = _push_body(exchange.write) or exchange.finish()
+        except (ClientDisconnected, OSError):
+            answer = exchange.cut_short()
+        finally:
+            exchange.abort()
+        return _response(answer)
+
+    def _take_in(self, collection: str, *, max_files: int) -> Intaken:
+        _check_unread()
+        head = _head()
+        intake: Intake = begin_intake(
+            self.wharf, head, collection, self._owner(), max_files=max_files
+        )
+        received = 0
+        try:
+            for piece in _body():
+                received += len(piece)
+                intake.write(piece)
+            return intake.finish()
+        except (ClientDisconnected, ConnectionError) as error:
+            if isinstance(error, WharfingerError):
+                raise
+            raise short_body(received, head.length) from error
+        finally:
+            intake.abort()
+
+    def _principal(self) -> Principal | None:
+        return None if self._authorize is None else self._authorize()
+
+    def _owner(self) -> str | None:
+        principal = self._principal()
+        return None if principal is None else principal.id
+
+
+# --- configuration ------------------------------------------------------------------------
+
+
+def _wharf_from(app: Flask) -> Wharf:
+    config = app.config
+    given = [key for key in config if key.startswith("WHARFINGER_")]
+    refuse_unknown(given, _CONFIG_KEYS, "app.config")
+    root = Path(app.root_path)
+    named = config.get("WHARFINGER_CONFIG")
+    tables = {} if named is None else read_toml(root / named)
+    more = config.get("WHARFINGER_COLLECTIONS", {})
+    if not isinstance(more, Mapping):
+        raise ConfigError("WHARFINGER_COLLECTIONS must be names with their tables.")
+    data = config.get("WHARFINGER_DATA")
+    if data is None and not tables.get("store"):
+        data = Path(app.instance_path) / "wharfinger"
+    settings = WharfSettings.from_tables(
+        tables,
+        data=None if data is None else root / data,
+        public_url=config.get("WHARFINGER_PUBLIC_URL"),
+    )
+    return Wharf(
+        settings.with_collections(
+            {name: Collection.from_mapping(name, table) for name, table in more.items()}
+        )
+    )
+
+
+def _state() -> _State:
+    state = current_app.extensions.get("wharfinger")
+    if state is None:
+        raise ConfigError("This application has no Wharfinger yet.", hint="files.init_app(app)")
+    return state  # type: ignore[no-any-return]  # only init_app puts it there
+
+
+# --- the request --------------------------------------------------------------------------
+
+
+def _head(
+    *, path: str | None = None, root: str = "", principal: Principal | None = None
+) -> RequestHead:
+    chunked = "chunked" in request.headers.get("Transfer-Encoding", "").lower()
+    length = request.content_length
+    return RequestHead(
+        method=request.method,
+        path=request.path if path is None else path,
+        query=request.query_string.decode("latin-1"),
+        headers=Headers((name, value) for name, value in request.headers.items()),
+        root=root,
+        scheme=request.scheme,
+        length=length if length is not None else None if chunked else 0,
+        # PEP 3333 lets a server pass a chunked body without telling where it ends.
+        framed=length is not None
+        or not chunked
+        or bool(request.environ.get("wsgi.input_terminated")),
+        principal=principal,
+    )
+
+
+def _delivery_head() -> RequestHead:
+    """Return the head to plan a delivery by: a view for POST may answer with a file too, whole."""
+    if request.method in ("GET", "HEAD"):
+        return _head()
+    return RequestHead(method="GET", path=request.path, headers=Headers())
+
+
+def _check_unread() -> None:
+    # Werkzeug keeps what it has parsed in the request's own dictionary.
+    parsed = [name for name in ("form", "files", "_cached_data", "data") if name in vars(request)]
+    if parsed:
+        raise UsageError(
+            "This request's body has been read already, by request.form, .files or .data.",
+            hint="Call receive first, or pass the part: files.receive(..., file=request.files[...]).",
+        )
+
+
+def _body() -> Iterator[bytes]:
+    return iter(lambda: request.stream.read(_BATCH), b"")
+
+
+def _push_body(write: Callable[[bytes], Answer | None]) -> Answer | None:
+    for piece in _body():
+        answer = write(piece)
+        if answer is not None:
+            return answer
+    return None
+
+
+# --- the response -------------------------------------------------------------------------
+
+
+def _response(answer: Answer) -> Response:
+    body: Any = answer.body
+    if isinstance(answer.body, FileBody):
+        body = _file_iterable(answer.body)
+    response = Response(
+        body,
+        status=answer.status,
+        headers=list(answer.headers),
+        direct_passthrough=isinstance(answer.body, FileBody),
+    )
+    if not any(name == "Content-Type" for name, _ in answer.headers):
+        del response.headers["Content-Type"]
+    return response
+
+
+def _file_iterable(body: FileBody) -> Iterable[bytes]:
+    """Return what a WSGI server sends: its own wrapper (sendfile) where that sends just the span.
+
+    A wrapper begins at the file's position; that it also ends after Content-Length bytes is
+    known of gunicorn alone, so other servers get it for spans that end with the file.
+    """
+    environ = request.environ
+    wrapper = environ.get("wsgi.file_wrapper")
+    size = _size_on_disk(body.file)
+    if wrapper is not None and size is not None and len(body.spans) == 1:
+        span = body.spans[0]
+        to_the_end = span.start + span.length == size
+        if to_the_end or environ.get("SERVER_SOFTWARE", "").startswith("gunicorn"):
+            body.file.seek(span.start)
+            return wrapper(body.file, _BATCH)  # type: ignore[no-any-return]  # PEP 3333
+    return _Pieces(body)
+
+
+def _size_on_disk(file: BinaryIO) -> int | None:
+    """Return the size of a real file, or None for one that lives in memory."""
+    try:
+        return os.fstat(file.fileno()).st_size
+    except (OSError, AttributeError):  # io.UnsupportedOperation is an OSError
+        return None
+
+
+class _Pieces:
+    """The spans of a file in reads of 1 MiB; closes the file when the server is done."""
+
+    def __init__(self, body: FileBody) -> None:
+        self._body = body
+
+    def __iter__(self) -> Iterator[bytes]:
+        for span in self._body.spans:
+            self._body.file.seek(span.start)
+            left = span.length
+            while left > 0 and (piece := self._body.file.read(min(_BATCH, left))):
+                left -= len(piece)
+                yield piece
+
+    def close(self) -> None:
+        self._body.close()
+
+
+def _error_response(error: WharfingerError) -> Response:
+    return _response(error_answer(error, _head()))
+
+
+def _caching(max_age: int | None, default: str) -> str:
+    return default if max_age is None else f"private, max-age={max_age}"
+
+
+def _etag(wish: bool | str, own: str | None) -> str | None:  # noqa: FBT001 - as send_file has it
+    if isinstance(wish, str):
+        if '"' in wish or not wish.isascii() or not wish.isprintable():
+            raise UsageError("An etag is printable ASCII without quotes.")
+        return f'"{wish}"'
+    return own if wish else None
+
+
+def _moment(value: datetime | float | None) -> datetime | None:
+    if value is None:
+        return None
+    if isinstance(value, datetime):
+        return value if value.tzinfo else value.replace(tzinfo=UTC)
+    return datetime.fromtimestamp(value, UTC)
+
+
+def _type_by_name(name: str) -> str:
+    return type_of_extension(extension(name)) or "application/octet-stream"
+
+
+def _is_seekable(data: object) -> bool:
+    seekable = getattr(data, "seekable", None)
+    return hasattr(data, "read") and seekable is not None and bool(seekable())
+
+
+def _pieces(file: BinaryIO) -> Iterator[bytes]:
+    with file:
+        yield from iter(lambda: file.read(_BATCH), b"")
