@@ -7,6 +7,7 @@ The convention, in HTML comments that a reader does not see:
                                 and WHARFINGER_TOKEN are set
     <!-- files: a.jpg b.pdf --> small valid files of these names lie in the folder
     <!-- not run: reason -->    the next block is not run (Python is still compiled)
+    <!-- check ... -->          Python over several lines that prepares or checks what is shown
 
 Blocks marked `python` and `sh` run in the order of the page; the Python blocks of one page share
 their names, as in one session. Other blocks (toml, text, http, ...) are for reading, but TOML has
@@ -37,7 +38,7 @@ NOT_RUN_LIMIT = 12
 STEP_LIMIT = 60.0
 
 _TOKEN = re.compile(
-    r"<!-- not run: (?P<reason>[^\n]+?) -->|^```(?P<language>[\w-]*)\n(?P<code>.*?)^```$",
+    r"<!-- not run: (?P<reason>[^\n]+?) -->|<!-- check\n(?P<check>.*?)^-->|^```(?P<language>[\w-]*)\n(?P<code>.*?)^```$",
     re.MULTILINE | re.DOTALL,
 )
 
@@ -72,6 +73,9 @@ def blocks(page: Path) -> list[Block]:
             reason = match["reason"]
             continue
         line = text.count("\n", 0, match.start()) + 1
+        if match["check"] is not None:
+            found.append(Block(page, line, "python", match["check"], None))
+            continue
         found.append(Block(page, line, match["language"], match["code"], reason))
         reason = None
     return found
