@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["FormFile", "FramedForm", "frame"]
 
 _TOKEN: Final = re.compile(TOKEN)
-_CONTROL: Final = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
+_CONTROL: Final = re.compile(r"[\x00-\x09\x0b\x0c\x0e-\x1f\x7f]")
 
 
 @dataclass(frozen=True, slots=True)

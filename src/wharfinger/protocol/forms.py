@@ -143,7 +143,7 @@ class FormParser:
         self._value = bytearray()
         self._error: WharfingerError | None = None
 
-    def feed(self, data: bytes) -> list[FormEvent]:
+    def feed(self, data: bytes | bytearray | memoryview) -> list[FormEvent]:
         """Return what the next piece of the body completes.
 
         Raises:
@@ -194,8 +194,8 @@ class FormParser:
         self._opening = opening = (self._opening or b"") + data
         limit = self._limits.max_preamble
         index = opening.find(self._delimiter)
-        surely_preamble = len(opening) - len(self._delimiter) + 1 if index < 0 else index
-        if surely_preamble > limit:
+        surely_before = len(opening) - len(self._delimiter) + 1 if index < 0 else index
+        if surely_before - len(_CRLF) > limit:
             raise MalformedMultipart(f"No delimiter within the first {limit} bytes of the form.")
         end = index + len(self._delimiter)
         following = opening[end : end + 2]
@@ -289,6 +289,8 @@ class FormParser:
             raise MalformedMultipart(f"The header of a part is longer than {limit} bytes.")
         header: dict[str, str] = {}
         for name, value in lines:
+            if name.startswith("--"):  # a delimiter where none may be, for a reader less exact
+                raise MalformedMultipart("A delimiter stands in the header of a part.")
             if name in header:
                 raise MalformedMultipart(f"A part has two {name} lines.")
             if _CONTROL.search(value):
