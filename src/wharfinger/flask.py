@@ -21,7 +21,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, BinaryIO, Final, TypeAlias
+from typing import Any, BinaryIO, Final, TypeAlias, TypeGuard, cast
 
 from flask import Blueprint, Flask, Response, current_app, request, url_for
 from werkzeug.datastructures import FileStorage
@@ -272,9 +272,8 @@ class Wharfinger:
             file, tag = data, None
             length = file.seek(0, io.SEEK_END)
         else:
-            pieces = data if not hasattr(data, "read") else _pieces(data)
             headers = content_headers(media_type, download_name, kind, caching)
-            return Response(pieces, headers=list(headers))
+            return Response(_pieces(data), headers=list(headers))
         what = representation(
             length=length,
             media_type=media_type,
@@ -571,11 +570,16 @@ def _type_by_name(name: str) -> str:
     return type_of_extension(extension(name)) or "application/octet-stream"
 
 
-def _is_seekable(data: object) -> bool:
+def _is_seekable(data: BinaryIO | Iterable[bytes]) -> TypeGuard[BinaryIO]:
     seekable = getattr(data, "seekable", None)
     return hasattr(data, "read") and seekable is not None and bool(seekable())
 
 
-def _pieces(file: BinaryIO) -> Iterator[bytes]:
+def _pieces(data: BinaryIO | Iterable[bytes]) -> Iterable[bytes]:
+    """Return a generator as it is, and a file without positions (a pipe) in pieces."""
+    return _read_through(data) if isinstance(data, io.IOBase) else cast("Iterable[bytes]", data)
+
+
+def _read_through(file: io.IOBase) -> Iterator[bytes]:
     with file:
-        yield from iter(lambda: file.read(_BATCH), b"")
+        yield from iter(lambda: cast("BinaryIO", file).read(_BATCH), b"")

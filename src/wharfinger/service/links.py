@@ -112,8 +112,7 @@ class Links:
 
         def look_up(connection: Connection) -> tuple[Link | None, StoredFile | None]:
             link = statements.find(connection, link_id)
-            file = link and file_statements.find(connection, link.file_id)
-            return link, file
+            return link, link and file_statements.find(connection, link.file_id)
 
         link, stored = self._catalog().read(look_up)
         now = self._now()

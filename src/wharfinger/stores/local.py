@@ -90,7 +90,7 @@ class LocalStore:
 
     def open(self, file_id: str) -> BinaryIO:
         try:
-            return (self._shard(_checked(file_id)) / file_id).open("rb", buffering=0)  # type: ignore[return-value]
+            return (self._shard(_checked(file_id)) / file_id).open("rb", buffering=0)
         except FileNotFoundError as error:
             raise NotFound from error
 

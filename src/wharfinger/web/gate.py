@@ -11,6 +11,7 @@ the page was ours: `Sec-Fetch-Site`, or an `Origin` that is our own (ASVS 3.5.1)
 
 from __future__ import annotations
 
+import contextlib
 import re
 from typing import Final
 
@@ -76,12 +77,10 @@ class Gate:
             if self._is_public(stored):
                 return stored, True
             return self._own(principal, file_id), False
-        try:
+        with contextlib.suppress(NotFound):
             stored = self._wharf.info(file_id)
-        except NotFound:
-            stored = None
-        if stored is not None and self._is_public(stored):
-            return stored, True
+            if self._is_public(stored):
+                return stored, True
         if principal is None:
             raise _unauthenticated(invalid=invalid)
         _check_scope(principal, READ)

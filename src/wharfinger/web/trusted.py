@@ -61,7 +61,7 @@ def open_inside(folder: Path, name: str) -> OpenedFile:
         os.close(fd)
         raise NotFound
     return OpenedFile(
-        file=io.FileIO(fd, "rb"),  # type: ignore[arg-type]  # a FileIO is a binary file object
+        file=io.FileIO(fd, "rb"),
         name=components[-1],
         size=status.st_size,
         modified_at=datetime.fromtimestamp(int(status.st_mtime), UTC),
