@@ -152,6 +152,27 @@ RECORDINGS = [
         id="aiohttp: filename* beside filename is ignored",
     ),
     pytest.param(
+        "multipart/form-data; boundary=f5c2a7d0-1d2e-4f3a-8b4c-5d6e7f8a9b0c",
+        b"--f5c2a7d0-1d2e-4f3a-8b4c-5d6e7f8a9b0c\r\n"
+        b'Content-Disposition: form-data; name="file"; filename="f.txt"\r\n'
+        b"Content-Type: text/plain\r\n"
+        b"Content-Length: 2\r\n\r\nhi\r\n"
+        b"--f5c2a7d0-1d2e-4f3a-8b4c-5d6e7f8a9b0c--\r\n",
+        file("file", "f.txt", "text/plain", b"hi"),
+        id="OkHttp: parts with a length",
+    ),
+    pytest.param(
+        'multipart/form-data; boundary="3a1c5b7d-9e2f-4a6b-8c0d-1e3f5a7b9c2d"',
+        b"--3a1c5b7d-9e2f-4a6b-8c0d-1e3f5a7b9c2d\r\n"
+        b"Content-Type: text/plain; charset=utf-8\r\n"
+        b"Content-Disposition: form-data; name=k\r\n\r\nv\r\n"
+        b"--3a1c5b7d-9e2f-4a6b-8c0d-1e3f5a7b9c2d\r\n"
+        b"Content-Disposition: form-data; name=file; filename=f.bin; filename*=utf-8''f.bin\r\n\r\n"
+        b"\x00\r\n--3a1c5b7d-9e2f-4a6b-8c0d-1e3f5a7b9c2d--\r\n",
+        [("field", "k", "v"), *file("file", "f.bin", None, b"\x00")],
+        id=".NET: tokens, a quoted boundary, the type before the disposition",
+    ),
+    pytest.param(
         'Multipart/Form-Data; charset=utf-8; Boundary="-x \'()+_,./:=?y"',
         b"---x '()+_,./:=?y\r\n"
         b"content-disposition: FORM-DATA; NAME=a\r\n"

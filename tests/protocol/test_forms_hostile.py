@@ -154,6 +154,11 @@ BROKEN = [
     pytest.param(part(FILE, b"Content-Length: " + b"9" * 5000), id="a length of 5000 digits"),
     pytest.param(part(FILE, b"Content-Length: 1", b"Content-Length: 1"), id="two lengths"),
     pytest.param(part(NAMED, *[b"X-%d: y" % index for index in range(8)]), id="nine header lines"),
+    pytest.param(part(NAMED, b"\nX-A: b"), id="a bare LF before a header name"),
+    pytest.param(part(b"\n" + NAMED), id="a bare LF before the first header name"),
+    pytest.param(part(NAMED, b"X-A\x0b: b"), id="a control character after a header name"),
+    pytest.param(part(NAMED, b"X-A : b"), id="a space before the colon"),
+    pytest.param(part(NAMED, b"X: " + b" " * 8160), id="a long header of white space"),
     pytest.param(part(NAMED, b"X: " + b"y" * 8192), id="a long header line"),
     pytest.param(part(NAMED, b"X: " + b"y" * 4096, b"Y: " + b"z" * 4096), id="a long header"),
     pytest.param(b"y" * 1025 + b"\r\n" + part(NAMED), id="a long preamble"),
@@ -426,3 +431,11 @@ def test_a_large_file_passes_through_flat_memory() -> None:
     parser.finish()
     assert passed == 32 * 2**20
     assert peak < 2**20
+
+
+def test_without_its_hook_into_the_parser_every_form_is_refused(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delattr("wharfinger.protocol.forms._LineKeeper._on_segment_headerline")
+    with pytest.raises(MalformedMultipart):
+        run([part(NAMED)])

@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
 from wharfinger.errors import MethodNotAllowed, RangeNotSatisfiable
+from wharfinger.names import show
 from wharfinger.protocol.dates import format_http_date
 from wharfinger.protocol.preconditions import evaluate, if_range_holds
 from wharfinger.protocol.ranges import Span, parse_range, resolve
@@ -68,7 +69,9 @@ def plan(method: str, headers: Headers, representation: Representation, *, now: 
         MethodNotAllowed: the method is another one.
     """
     if method not in {"GET", "HEAD"}:
-        raise MethodNotAllowed(f"{method[:20]} does not deliver.", allowed=("GET", "HEAD"))
+        raise MethodNotAllowed(
+            f"{show(method, limit=20)} is not a way to get a file.", allowed=("GET", "HEAD")
+        )
     etag = representation.etag
     modified = representation.last_modified
     if modified is not None:
