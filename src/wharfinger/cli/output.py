@@ -1,0 +1,238 @@
+"""What a command says, where it says it, and how it ends.
+
+Data goes to stdout, everything else to stderr. With `--json` each record is one JSON
+object on a line of stdout, and so is the error a command ends with. Text from outside
+is shown escaped. The exit code comes from the error and from nothing else.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import difflib
+import json
+import os
+import secrets
+import sys
+import time
+import traceback
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Final
+
+import click
+
+from wharfinger import names
+from wharfinger.errors import EXIT_INTERRUPTED, EXIT_OTHER, EXIT_USAGE, WharfingerError
+from wharfinger.units import show_size
+
+if TYPE_CHECKING:
+    from wharfinger.client.progress import Callback, Progress
+
+
+_KEY: Final = "wharfinger.json"
+_LINE_EVERY: Final = 30.0  # seconds between two lines of progress where there is no terminal
+
+
+# --- choosing -----------------------------------------------------------------------------
+
+
+def prepare(command: click.Command) -> None:
+    """Give a command, and the commands below it, the option `--json` unless it has its own."""
+    if isinstance(command, click.Group):
+        for below in command.commands.values():
+            prepare(below)
+        return
+    if not any("--json" in parameter.opts for parameter in command.params):
+        command.params.append(
+            click.Option(
+                ["--json", "as_json"],
+                is_flag=True,
+                expose_value=False,
+                callback=_remember,
+                is_eager=True,
+                help="Print one JSON object a line, errors too.",
+            )
+        )
+
+
+def _remember(ctx: click.Context, _parameter: click.Parameter, value: bool) -> None:
+    if value:
+        ctx.find_root().meta[_KEY] = True
+
+
+def is_json() -> bool:
+    """Return whether the running command was asked for JSON."""
+    ctx = click.get_current_context(silent=True)
+    return ctx is not None and bool(ctx.find_root().meta.get(_KEY))
+
+
+# --- saying -------------------------------------------------------------------------------
+
+
+def emit(record: Mapping[str, object], text: str | None = None) -> None:
+    """Print one piece of data on stdout: the record as JSON, or else the text.
+
+    Args:
+        record: plain JSON values.
+        text: what a person reads; without it the record's values, one `key: value` a line.
+    """
+    if is_json():
+        _line(json.dumps(record, ensure_ascii=False))
+    elif text is not None:
+        _line(text)
+    else:
+        for key, value in record.items():
+            _line(f"{key}: {names.show('' if value is None else str(value))}")
+
+
+def note(text: str) -> None:
+    """Print a remark for people on stderr."""
+    click.echo(text, err=True)
+
+
+def _line(text: str) -> None:
+    click.echo(text)
+    sys.stdout.flush()
+
+
+def fail(error: WharfingerError) -> int:
+    """Print an error and return the exit code that belongs to it."""
+    return _say_error(error.code, error.detail, error.hint, error.exit_code)
+
+
+def _say_error(code: str, detail: str, hint: str, exit_code: int) -> int:
+    if _json_wanted():
+        record = {"code": code, "detail": detail, "hint": hint, "exit_code": exit_code}
+        _line(json.dumps({"error": record}, ensure_ascii=False))
+    else:
+        note(f"error: {names.show(detail, limit=1000)} ({code})")
+        if hint:
+            note(f"hint: {names.show(hint, limit=1000)}")
+    return exit_code
+
+
+_wanted = False
+
+
+def _json_wanted() -> bool:
+    # A wrong call fails before its options are read.
+    return _wanted or is_json()
+
+
+# --- ending -------------------------------------------------------------------------------
+
+
+def run(command: click.Command, args: Sequence[str] | None) -> int:
+    """Run a command and return the exit code it ends with; never raises."""
+    global _wanted  # noqa: PLW0603 - one process runs one command line
+    words = list(sys.argv[1:] if args is None else args)
+    _wanted = "--json" in words[: words.index("--")] if "--" in words else "--json" in words
+    try:
+        result = command.main(words, prog_name="wharf", standalone_mode=False)
+        sys.stdout.flush()
+        return result if isinstance(result, int) else 0
+    except WharfingerError as error:
+        return fail(error)
+    except click.exceptions.NoArgsIsHelpError as error:
+        note(error.format_message())
+        return EXIT_USAGE
+    except click.ClickException as error:
+        return _wrong_call(error)
+    except (KeyboardInterrupt, click.Abort) as interrupt:
+        return _interrupted(interrupt)
+    except BrokenPipeError:
+        # Whoever read our output has enough. Python would complain once more at its end.
+        with contextlib.suppress(OSError, ValueError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return EXIT_OTHER
+    except Exception:  # noqa: BLE001 - the outermost function of this shell
+        return _internal()
+
+
+def _wrong_call(error: click.ClickException) -> int:
+    hint = ""
+    if isinstance(error, click.UsageError) and error.ctx is not None:
+        hint = f"`{error.ctx.command_path} --help` explains the command."
+    return _say_error("usage", error.format_message(), hint, EXIT_USAGE)
+
+
+def _interrupted(interrupt: BaseException) -> int:
+    cause: BaseException | None = interrupt
+    notes: list[str] = []
+    while cause is not None and not notes:
+        notes = list(getattr(cause, "__notes__", ()))
+        cause = cause.__cause__ or cause.__context__
+    return _say_error("interrupted-by-user", "Interrupted.", " ".join(notes), EXIT_INTERRUPTED)
+
+
+def _internal() -> int:
+    reference = secrets.token_hex(6)
+    if os.environ.get("WHARFINGER_DEBUG"):
+        traceback.print_exc()
+    kind = sys.exc_info()[0]
+    return _say_error(
+        "internal",
+        f"Something went wrong that is our fault ({kind.__name__ if kind else 'unknown'}), "
+        f"reference {reference}.",
+        "Set WHARFINGER_DEBUG=1 for the details, and please report them.",
+        EXIT_OTHER,
+    )
+
+
+def unknown_command(ctx: click.Context, name: str, known: Sequence[str]) -> None:
+    """Refuse a command that does not exist, with a suggestion."""
+    near = difflib.get_close_matches(name, known, n=1)
+    suggestion = f" Did you mean {near[0]!r}?" if near else ""
+    raise click.UsageError(f"There is no command {names.show(name, limit=40)!r}.{suggestion}", ctx)
+
+
+# --- progress -----------------------------------------------------------------------------
+
+
+@contextlib.contextmanager
+def progress(title: str) -> Iterator[Callback | None]:
+    """Yield a callback that draws a transfer on stderr: a bar on a terminal, else a line per 30 s."""
+    if is_json():
+        yield None
+    elif sys.stderr.isatty():
+        with _bar(names.show(title, limit=40)) as callback:
+            yield callback
+    else:
+        yield _lines(names.show(title, limit=80))
+
+
+def _lines(title: str) -> Callback:
+    told = time.monotonic()
+
+    def tell(now: Progress) -> None:
+        nonlocal told
+        if now.stage not in {"receiving", "sending"} or time.monotonic() - told < _LINE_EVERY:
+            return
+        told = time.monotonic()
+        of = "" if now.total is None else f" of {show_size(now.total)}"
+        note(f"{title}: {show_size(now.done)}{of}, {show_size(int(now.rate))}/s")
+
+    return tell
+
+
+@contextlib.contextmanager
+def _bar(title: str) -> Iterator[Callback]:
+    from rich import progress as bars
+    from rich.console import Console
+
+    columns = (
+        bars.TextColumn("{task.description}", markup=False),
+        bars.BarColumn(),
+        bars.DownloadColumn(binary_units=True),
+        bars.TransferSpeedColumn(),
+        bars.TimeRemainingColumn(),
+    )
+    with bars.Progress(*columns, console=Console(stderr=True), transient=True) as display:
+        task = display.add_task(title, total=None)
+
+        def draw(now: Progress) -> None:
+            shown = (
+                title if now.stage in {"receiving", "sending", "done"} else f"{title} ({now.stage})"
+            )
+            display.update(task, description=shown, completed=now.done, total=now.total)
+
+        yield draw

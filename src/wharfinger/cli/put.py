@@ -1,0 +1,174 @@
+"""`wharf put`: upload files."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, BinaryIO
+
+import click
+
+from wharfinger import names
+from wharfinger.cli import credentials, output
+from wharfinger.cli.options import header_option, headers_of, policy_option, timeout_option
+from wharfinger.errors import EXIT_SOME_FAILED, BadResponse, WharfingerError
+
+if TYPE_CHECKING:
+    from wharfinger.client import Client, Reply
+    from wharfinger.policy import Policy
+
+
+@click.command(
+    "put",
+    help="""Upload each FILE (- for stdin) to URL, the address of a collection or of a form.
+
+    Each file is one request. What the server says of it is printed: its address, or else its
+    name and the status.
+    """,
+)
+@click.argument("files", nargs=-1, required=True, metavar="FILE...")
+@click.argument("url")
+@click.option("--raw", is_flag=True, help="Send the bytes alone instead of a form.")
+@click.option("--method", type=click.Choice(["POST", "PUT"]), default="POST", show_default=True)
+@click.option("--field", multiple=True, metavar="NAME=VALUE", help="A further field of the form.")
+@click.option(
+    "--form-field-name",
+    default="file",
+    show_default=True,
+    metavar="NAME",
+    help="The field that the file goes into.",
+)
+@click.option("--name", metavar="NAME", help="What the file is called.")
+@click.option("--type", "media_type", metavar="TYPE", help="The file's media type.")
+@policy_option
+@header_option
+@timeout_option
+@click.option("--retries", type=click.IntRange(0, 100), default=2, show_default=True)
+@credentials.server_options
+def command(
+    *,
+    files: tuple[str, ...],
+    url: str,
+    raw: bool,
+    method: str,
+    field: tuple[str, ...],
+    form_field_name: str,
+    name: str | None,
+    media_type: str | None,
+    policy: Policy | None,
+    header: tuple[str, ...],
+    timeout: float,
+    retries: int,
+    server: str | None,
+    token_file: str | None,
+) -> int:
+    """Upload files, one request each."""
+    from wharfinger.client import Client
+    from wharfinger.net.guard import AddressGuard
+
+    if len(files) > 1 and (name is not None or media_type is not None):
+        raise click.UsageError("--name and --type are for one file.")
+    if files.count("-") > 1:
+        raise click.UsageError("stdin can be sent only once.")
+    fields = _fields(field)
+    failures: list[WharfingerError] = []
+    with Client(
+        guard=AddressGuard(allow_private_start=True),
+        timeout=timeout,
+        retries=retries,
+        headers=headers_of(header),
+        auth=credentials.token_for(url, server, token_file),
+    ) as client:
+        for file in files:
+            try:
+                reply = _send(
+                    client,
+                    file,
+                    url,
+                    raw=raw,
+                    method=method,
+                    fields=fields,
+                    field=form_field_name,
+                    name=name,
+                    media_type=media_type,
+                    policy=policy,
+                )
+            except WharfingerError as error:
+                if len(files) == 1:
+                    raise
+                output.fail(error)
+                failures.append(error)
+            else:
+                _report(file, reply)
+    if failures:
+        output.note(f"{len(failures)} of {len(files)} files failed.")
+        return failures[0].exit_code if len(failures) == len(files) else EXIT_SOME_FAILED
+    return 0
+
+
+def _send(
+    client: Client,
+    file: str,
+    url: str,
+    *,
+    raw: bool,
+    method: str,
+    fields: dict[str, str],
+    field: str,
+    name: str | None,
+    media_type: str | None,
+    policy: Policy | None,
+) -> Reply:
+    source: str | BinaryIO = sys.stdin.buffer if file == "-" else file
+    with output.progress("stdin" if file == "-" else file) as progress:
+        return client.upload(
+            source,
+            url,
+            protocol="raw" if raw else "multipart",
+            method=method,
+            fields=fields,
+            field=field,
+            name=name or ("stdin" if file == "-" else None),
+            type=media_type,
+            policy=policy,
+            progress=progress,
+        )
+
+
+def _fields(field: tuple[str, ...]) -> dict[str, str]:
+    fields: dict[str, str] = {}
+    for text in field:
+        name, equals, value = text.partition("=")
+        if not equals or not name:
+            raise click.UsageError("A field is written like NAME=VALUE.")
+        fields[name] = value
+    return fields
+
+
+def _report(file: str, reply: Reply) -> None:
+    records = _records(reply)
+    for record in records:
+        address = record.get("url") if len(records) > 1 else reply.url
+        output.emit({**record, "url": address}, _shown(record, address))
+    if not records:
+        shown = names.show(reply.url or "", limit=4096) or f"{names.show(file)}: {reply.status}"
+        output.emit({"file": file, "status": reply.status, "url": reply.url}, shown)
+
+
+def _records(reply: Reply) -> list[dict[str, object]]:
+    """Return the records of a wharfinger service; another server's reply has none."""
+    try:
+        document = reply.json()
+    except BadResponse:
+        return []
+    files = document.get("files") if isinstance(document, dict) else None
+    candidates = files if isinstance(files, list) else [document]
+    return [
+        record
+        for record in candidates
+        if isinstance(record, dict) and {"id", "sha256", "state"} <= record.keys()
+    ]
+
+
+def _shown(record: dict[str, object], address: object) -> str:
+    columns = (record.get("id"), record.get("size"), record.get("type"), address)
+    return "  ".join(names.show(str(column), limit=4096) for column in columns)

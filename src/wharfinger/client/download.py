@@ -1,0 +1,321 @@
+"""One download from its first attempt to the published file.
+
+Order is the point: head judged, first bytes judged, only then a file is made; all bytes
+counted, hashed and judged, only then it gets its name.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from wharfinger import names
+from wharfinger.client import heads
+from wharfinger.client.expectation import Expectation, judge_content_type
+from wharfinger.client.request import Request
+from wharfinger.errors import (
+    BadResponse,
+    IntegrityError,
+    Interrupted,
+    Rejected,
+    StorageFull,
+    TooLarge,
+    TransferError,
+    TypeNotAllowed,
+    UsageError,
+    WharfingerError,
+)
+from wharfinger.inspection import Buffer, Facts, Inspection
+from wharfinger.policy import DEFAULT_MAX_SIZE, Policy
+from wharfinger.units import show_size
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+    from wharfinger.client.progress import Meter
+    from wharfinger.client.retrying import Retrying
+    from wharfinger.client.sinks import Sink
+    from wharfinger.client.timeouts import Stopwatch
+    from wharfinger.client.transport import Answer, Transport
+    from wharfinger.net.urls import Url
+
+_BUFFER: Final = 512 * 1024
+_SHA256: Final = re.compile(r"[0-9a-f]{64}")
+_MAX_ANEW: Final = 2  # a server that changes its content all the time is given up on
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Download:
+    """A finished download.
+
+    `path` is where it lies (None: it went into a file object), `size` its bytes, `type`
+    what its content is, `sha256` their digest in hexadecimal, `name` what the server calls
+    it (cleaned), `resumed_from` how many bytes were there already, `seconds` how long it
+    took, `url` where it came from in the end, `length_verified` whether the server or a
+    digest told how long it is.
+    """
+
+    path: Path | None
+    size: int
+    type: str
+    sha256: str
+    name: str
+    resumed_from: int
+    seconds: float
+    url: str
+    length_verified: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rules:
+    """What a download must be: the expectation of its head, the policy and digest of its content."""
+
+    expectation: Expectation | None
+    policy: Policy | None
+    max_size: int
+    sha256: str | None
+
+    @classmethod
+    def of(
+        cls,
+        *,
+        expectation: Expectation | None,
+        policy: Policy | None,
+        max_size: int | None,
+        sha256: str | None,
+    ) -> Rules:
+        """Return the rules of a call.
+
+        Raises:
+            UsageError: the digest is none.
+        """
+        if sha256 is not None:
+            sha256 = str(sha256).strip().lower()
+            if not _SHA256.fullmatch(sha256):
+                raise UsageError("sha256 must be 64 hexadecimal digits.")
+        if max_size is None:
+            limit = DEFAULT_MAX_SIZE if policy is None else policy.max_size
+        else:
+            limit = max_size if policy is None else min(max_size, policy.max_size)
+        return cls(expectation=expectation, policy=policy, max_size=limit, sha256=sha256)
+
+    def inspection_policy(self) -> Policy:
+        """Return the policy that the content is judged under."""
+        if self.policy is not None:
+            return self.policy
+        types = None if self.expectation is None else self.expectation.policy_types
+        # Without a wish nothing has to agree; active content in disguise is refused anyway.
+        return Policy(
+            types=types, max_size=self.max_size, require_agreement=self.expectation is not None
+        )
+
+    def judge_size(self, size: int | None, counted: int = 0) -> None:
+        """Refuse a size, declared or counted, that is over the limit."""
+        if max(size or 0, counted) <= self.max_size:
+            return
+        what = "at least that and more came" if size is None else f"it is {show_size(size)}"
+        raise TooLarge(
+            f"The content may be {show_size(self.max_size)} long, and {what}.",
+            limit=self.max_size,
+            size=size,
+        )
+
+
+@dataclass(kw_only=True)
+class Job:
+    """One download that is under way."""
+
+    transport: Transport
+    url: Url
+    theirs: tuple[tuple[str, str], ...]
+    rules: Rules
+    sink: Sink
+    watch: Stopwatch
+    retrying: Retrying
+    meter: Meter
+    file_name: str | None
+    remote_name: bool = False
+    _resumed_from: int = 0
+    _in_body: bool = False
+    _anew: int = 0
+
+    def run(self) -> Download:
+        """Download, as often as it is worth it, and return what came of it."""
+        try:
+            while True:
+                try:
+                    return self._attempt()
+                except heads.StartOver:
+                    self._anew += 1
+                    if self._anew > _MAX_ANEW:
+                        raise BadResponse("The content changes with every request.") from None
+                except WharfingerError as error:
+                    if self._spoiled(error):
+                        self.sink.discard()
+                        raise
+                    if not self.retrying.again(error, self.watch.left()):
+                        self._explain(error)
+                        raise
+        except KeyboardInterrupt as interrupt:
+            hint = self.sink.resume_hint()
+            if hint is not None:
+                interrupt.add_note(hint)
+            raise
+        finally:
+            self.sink.close()
+
+    def _spoiled(self, error: WharfingerError) -> bool:
+        """Return whether nothing that was written is of any use after this error."""
+        if isinstance(error, (Rejected, IntegrityError, StorageFull)):
+            return True
+        return self._in_body and isinstance(error, BadResponse)
+
+    def _explain(self, error: WharfingerError) -> None:
+        if isinstance(error, TransferError) and self._in_body:
+            hint = self.sink.resume_hint()
+            if hint is not None:
+                error.hint = hint
+
+    def _attempt(self) -> Download:
+        self._in_body = False
+        held = self.sink.held() if self._anew == 0 else None
+        self.meter.enter("connecting")
+        with self.transport.send(self._request(held), self.watch) as answer:
+            offer = heads.judge(answer, held)
+            where = answer.url.shown
+            claimed = judge_content_type(
+                answer.headers.get("content-type"),
+                self.rules.expectation,
+                self.rules.policy,
+                where,
+            )
+            self.rules.judge_size(offer.size)
+            name = self._final_name(offer.name, answer)
+            inspection = Inspection(
+                self.rules.inspection_policy(),
+                name=self._judged_name(name),
+                type=claimed or None,
+                length=offer.size,
+            )
+            self._in_body = True
+            return self._receive(answer, offer, inspection, name)
+
+    def _request(self, held: heads.Held | None) -> Request:
+        ours = [("Want-Repr-Digest", "sha-256=10, sha-512=5")]
+        if held is not None:
+            ours += [("Range", f"bytes={held.offset}-"), ("If-Range", held.validator)]
+        return Request(method="GET", url=self.url, ours=tuple(ours), theirs=self.theirs)
+
+    def _final_name(self, claimed: str, answer: Answer) -> str:
+        fallback = names.clean(answer.url.last_segment)
+        name = names.clean(claimed, fallback=fallback) if claimed else fallback
+        if self.file_name is None or self.remote_name:
+            self.sink.check(name)
+        return name
+
+    def _judged_name(self, name: str) -> str | None:
+        # Only a policy is about names; without one the caller may call a file what it likes.
+        if self.rules.policy is None:
+            return None
+        return name if self.remote_name or self.file_name is None else self.file_name
+
+    def _receive(
+        self, answer: Answer, offer: heads.Offer, inspection: Inspection, name: str
+    ) -> Download:
+        others = [
+            (algorithm, hashlib.new(algorithm.replace("-", "")), digest)
+            for algorithm, digest in offer.digests.items()
+            if algorithm != "sha-256"
+        ]
+        write = self._writer(offer)
+        self._resumed_from = offer.offset
+        if offer.offset:
+            # The bytes of the earlier attempt are judged and hashed again with the rest.
+            for block in self.sink.blocks(offer.offset):
+                for _, hasher, _ in others:
+                    hasher.update(block)
+                write(inspection.feed(block))
+        self.meter.enter("receiving", done=offer.offset, total=offer.size)
+        buffer = memoryview(bytearray(_BUFFER))
+        received = offer.offset
+        while count := answer.body.readinto(buffer):
+            block = buffer[:count]
+            received += count
+            self.rules.judge_size(offer.size, received)
+            for _, hasher, _ in others:
+                hasher.update(block)
+            write(inspection.feed(block))
+            self.meter.add(count)
+        rest, facts = inspection.finish()
+        write(rest)
+        self._verify(facts, offer, {algorithm: (h.digest(), d) for algorithm, h, d in others})
+        self.meter.finish()
+        if not self.sink.started:
+            self.sink.begin(offer)  # an empty file
+        target = name if self.remote_name or self.file_name is None else self.file_name
+        return Download(
+            path=self.sink.publish(target),
+            size=facts.size,
+            type=facts.type,
+            sha256=facts.sha256,
+            name=name,
+            resumed_from=self._resumed_from,
+            seconds=self.watch.clock() - self.watch.started,
+            url=answer.url.shown,
+            length_verified=answer.body.exact or bool(offer.digests) or bool(self.rules.sha256),
+        )
+
+    def _writer(self, offer: heads.Offer) -> Callable[[Sequence[Buffer]], None]:
+        there = offer.offset  # bytes that will be cleared and are on disk already
+        begun = bool(there)
+
+        def write(blocks: Sequence[Buffer]) -> None:
+            nonlocal begun, there
+            for block in blocks:
+                view = memoryview(block)[there:]
+                there = max(there - len(block), 0)
+                if view and not begun:
+                    self.sink.begin(offer)
+                    begun = True
+                if view:
+                    self.sink.write((view,))
+
+        return write
+
+    def _verify(
+        self, facts: Facts, offer: heads.Offer, others: dict[str, tuple[bytes, bytes]]
+    ) -> None:
+        if offer.size is not None and facts.size != offer.size:
+            raise Interrupted(
+                f"{facts.size} of {offer.size} bytes came.",
+                received=facts.size,
+                expected=offer.size,
+            )
+        computed = others | {}
+        if "sha-256" in offer.digests:
+            computed["sha-256"] = (bytes.fromhex(facts.sha256), offer.digests["sha-256"])
+        # The caller's digest comes from another place than the content and wins.
+        if self.rules.sha256 is not None and not hmac.compare_digest(
+            facts.sha256, self.rules.sha256
+        ):
+            raise IntegrityError(
+                f"The content's SHA-256 is {facts.sha256}, not {self.rules.sha256}."
+            )
+        if self.rules.sha256 is None:
+            for algorithm, (ours, theirs) in computed.items():
+                if not hmac.compare_digest(ours, theirs):
+                    raise IntegrityError(
+                        f"The content does not have the {algorithm} digest that the server names."
+                    )
+        expectation = self.rules.expectation
+        if expectation is not None and expectation.policy_types is None:
+            self._judge_type(facts, expectation)
+
+    @staticmethod
+    def _judge_type(facts: Facts, expectation: Expectation) -> None:
+        if not expectation.fits(facts.type):
+            raise TypeNotAllowed(f"The content is {facts.type}, not {expectation.written}.")

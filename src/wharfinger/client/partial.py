@@ -1,0 +1,377 @@
+"""A file that is being downloaded: `NAME.part` and its sidecar, until it is whole.
+
+The destination holds the whole verified file or is untouched. What is not whole lies
+next to it as `NAME.part` with `NAME.part.json`, which records from where it came and
+under which validator; both are made only when bytes were cleared. Everything happens
+relative to one open folder, nothing follows a symbolic link, a lock keeps a second
+download off, and publishing is a link that cannot overwrite, or a rename where
+overwriting was asked for. Then the folder is synced.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import hashlib
+import json
+import os
+import stat
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Final
+
+from wharfinger import names
+from wharfinger.errors import (
+    DestinationExists,
+    DestinationUnsafe,
+    LocalFileError,
+    StorageFull,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from pathlib import Path
+
+_FORMAT: Final = 1
+_MAX_SIDECAR: Final = 64 * 1024
+_FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+_NO_LINKS: Final = frozenset({errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK})
+_NO_FOLLOW: Final = os.O_NOFOLLOW | os.O_CLOEXEC
+_BLOCK: Final = 512 * 1024
+_SUFFIX: Final = ".part"
+_RECORD_SUFFIX: Final = ".part.json"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Source:
+    """Where the bytes of a partial file come from.
+
+    `url` is without its query, which may be secret; `query` is the SHA-256 of that.
+    `validator` is a strong entity tag, "" when the server gave none. `mode` is what the
+    finished file gets.
+    """
+
+    url: str
+    query: str
+    validator: str
+    size: int | None
+    mode: int = 0o600
+
+
+class Partial:
+    """One destination and its partial file.
+
+    Args:
+        folder: the destination's folder, which must exist.
+        name: the destination's name in it.
+
+    Raises:
+        LocalFileError: the folder cannot be opened.
+    """
+
+    def __init__(self, folder: Path, name: str) -> None:
+        self.path = folder / name
+        self._name = name
+        # A name that is as long as names may be leaves no room for ".part.json".
+        fits = len(os.fsencode(name + _RECORD_SUFFIX)) <= names.MAX_NAME_BYTES
+        stem = name if fits else f".{hashlib.sha256(os.fsencode(name)).hexdigest()}"
+        self._part = stem + _SUFFIX
+        self._record = stem + _RECORD_SUFFIX
+        self._file = -1
+        self.size = 0
+        self._mode = 0o600
+        try:
+            self._folder = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        except OSError as error:
+            raise local_error(error, f"The folder {names.show(str(folder))}") from error
+
+    @property
+    def part_path(self) -> Path:
+        """Where the bytes are that came so far."""
+        return self.path.parent / self._part
+
+    @property
+    def exists(self) -> bool:
+        """Whether a partial file is open."""
+        return self._file >= 0
+
+    def check_destination(self, name: str | None = None, *, overwrite: bool) -> None:
+        """Refuse a destination that would be overwritten unasked, or that is no plain file.
+
+        Args:
+            name: the name in the folder; the one it was made with by default.
+            overwrite: whether a plain file there may be replaced.
+
+        Raises:
+            DestinationExists, DestinationUnsafe: as described.
+        """
+        found = self._lstat(name or self._name)
+        if found is None:
+            return
+        shown = names.show(str(self.path.parent / (name or self._name)))
+        if stat.S_ISLNK(found.st_mode):
+            raise DestinationUnsafe(f"{shown} is a symbolic link; it is not written through.")
+        if not stat.S_ISREG(found.st_mode):
+            raise DestinationUnsafe(f"{shown} is not a plain file.")
+        if not overwrite:
+            raise DestinationExists(f"{shown} exists already.")
+
+    # --- resuming --------------------------------------------------------------------------
+
+    def reopen(self) -> Source | None:
+        """Open and lock what an earlier download left; None when there is nothing of use.
+
+        Raises:
+            DestinationUnsafe: the partial file is a symbolic link.
+            LocalFileError: another download is writing it.
+        """
+        source = self._read_record()
+        if source is None:
+            return None
+        try:
+            self._open(0)
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise self._failed(error) from error
+        self.size = os.fstat(self._file).st_size
+        self._mode = source.mode
+        return source
+
+    def blocks(self, length: int) -> Iterator[memoryview]:
+        """Yield the first `length` bytes of the partial file; it is cut to that length."""
+        buffer = memoryview(bytearray(_BLOCK))
+        offset = 0
+        try:
+            os.ftruncate(self._file, length)
+            while offset < length:
+                count = os.preadv(self._file, [buffer], offset)
+                if count == 0:
+                    raise LocalFileError(f"{names.show(str(self.part_path))} became shorter.")
+                offset += count
+                yield buffer[:count]
+            os.lseek(self._file, length, os.SEEK_SET)
+        except OSError as error:
+            raise self._failed(error) from error
+        self.size = length
+
+    # --- writing ---------------------------------------------------------------------------
+
+    def begin(self, source: Source) -> None:
+        """Make an empty partial file with its sidecar, or empty the one that is open.
+
+        Raises:
+            DestinationExists: a file of that name is there, and is not one of ours.
+            DestinationUnsafe: it is a symbolic link.
+            LocalFileError, StorageFull: the file system.
+        """
+        try:
+            if self._file < 0:
+                self._create()
+            else:
+                os.ftruncate(self._file, 0)
+                os.lseek(self._file, 0, os.SEEK_SET)
+            self.size = 0
+            self._write_record(source)
+        except OSError as error:
+            raise self._failed(error) from error
+
+    def write(self, blocks: Iterable[bytes | memoryview]) -> None:
+        """Append blocks.
+
+        Raises:
+            StorageFull: the disk is full, or a limit on file sizes was hit.
+            LocalFileError: the file system.
+        """
+        try:
+            for block in blocks:
+                view = memoryview(block)
+                while view:
+                    count = os.write(self._file, view)
+                    self.size += count
+                    view = view[count:]
+        except OSError as error:
+            raise self._failed(error) from error
+
+    # --- the end ---------------------------------------------------------------------------
+
+    def publish(self, name: str, *, overwrite: bool) -> Path:
+        """Give the whole file its name in the folder, durably, and return its path.
+
+        Raises:
+            DestinationExists: a file of that name has appeared meanwhile.
+            DestinationUnsafe: a symbolic link has appeared meanwhile.
+            LocalFileError, StorageFull: the file system.
+        """
+        path = self.path.parent / name
+        try:
+            os.fsync(self._file)
+            os.fchmod(self._file, self._mode)
+            ours, there = os.fstat(self._file), self._lstat(self._part)
+            if there is None or (ours.st_ino, ours.st_dev) != (there.st_ino, there.st_dev):
+                raise DestinationUnsafe(f"{names.show(str(self.part_path))} was replaced.")
+            if overwrite:
+                self.check_destination(name, overwrite=True)
+                os.replace(self._part, name, src_dir_fd=self._folder, dst_dir_fd=self._folder)
+            else:
+                self._publish_without_overwriting(name)
+            self._remove(self._record)
+            os.fsync(self._folder)
+        except OSError as error:
+            raise self._failed(error) from error
+        return path
+
+    def discard(self) -> None:
+        """Remove the partial file and its sidecar."""
+        if self._file >= 0:
+            self._remove(self._part)
+            self._remove(self._record)
+        self.close()
+
+    def close(self) -> None:
+        """Let go of the files; what is there stays for a later call."""
+        for descriptor in (self._file, self._folder):
+            if descriptor >= 0:
+                os.close(descriptor)
+        self._file = self._folder = -1
+
+    # --- details ---------------------------------------------------------------------------
+
+    def _create(self) -> None:
+        try:
+            self._open(os.O_CREAT | os.O_EXCL)
+        except FileExistsError:
+            if self._read_record() is None and not self._is_link(self._part):
+                raise DestinationExists(
+                    f"{names.show(str(self.part_path))} exists and is no partial download of ours.",
+                    hint="Remove it, or choose another destination.",
+                ) from None
+            self._open(0)
+            os.ftruncate(self._file, 0)
+            os.fchmod(self._file, 0o600)
+            self._mode = self._read_mode()
+        else:
+            # The empty file has the mode that the folder and the umask give to new files;
+            # nobody else reads it before it is whole. It is never executable.
+            self._mode = stat.S_IMODE(os.fstat(self._file).st_mode) & 0o666
+            os.fchmod(self._file, 0o600)
+
+    def _read_mode(self) -> int:
+        record = self._read_record()
+        return 0o600 if record is None else record.mode
+
+    def _open(self, flags: int) -> None:
+        descriptor = os.open(self._part, os.O_RDWR | _NO_FOLLOW | flags, 0o666, dir_fd=self._folder)
+        try:
+            self._lock(descriptor)
+        except BaseException:
+            os.close(descriptor)
+            raise
+        self._file = descriptor
+
+    def _lock(self, descriptor: int) -> None:
+        shown = names.show(str(self.part_path))
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise DestinationUnsafe(f"{shown} is not a plain file.")
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise LocalFileError(
+                f"Another download is writing {shown}.",
+                hint="Wait for it, or choose another destination.",
+            ) from None
+        # It may have been published by the one who held the lock a moment ago.
+        there = self._lstat(self._part)
+        if there is None or there.st_ino != os.fstat(descriptor).st_ino:
+            raise LocalFileError(f"Another download has just finished {shown}.")
+
+    def _publish_without_overwriting(self, name: str) -> None:
+        try:
+            os.link(
+                self._part,
+                name,
+                src_dir_fd=self._folder,
+                dst_dir_fd=self._folder,
+                follow_symlinks=False,
+            )
+        except FileExistsError:
+            self.check_destination(name, overwrite=False)
+            raise
+        except OSError as error:
+            if error.errno not in _NO_LINKS:
+                raise
+            _rename_without_overwriting(self._folder, self._part, name)
+        else:
+            self._remove(self._part)
+
+    def _read_record(self) -> Source | None:
+        try:
+            descriptor = os.open(self._record, os.O_RDONLY | _NO_FOLLOW, dir_fd=self._folder)
+        except OSError:
+            return None
+        with os.fdopen(descriptor, "rb") as file:
+            content = file.read(_MAX_SIDECAR)
+        try:
+            record = json.loads(content)
+            if record.pop("wharfinger") != _FORMAT:
+                return None
+            source = Source(**record)
+        except (ValueError, TypeError, AttributeError, KeyError):
+            return None
+        values: tuple[object, ...] = (source.validator, source.mode, source.size or 0)
+        sound = [type(value) for value in values] == [str, int, int]
+        return source if sound else None
+
+    def _write_record(self, source: Source) -> None:
+        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | _NO_FOLLOW
+        record = {"wharfinger": _FORMAT, **asdict(source), "mode": self._mode}
+        descriptor = os.open(self._record, flags, 0o600, dir_fd=self._folder)
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            json.dump(record, file, indent=1)
+            file.write("\n")
+
+    def _remove(self, name: str) -> None:
+        if self._lstat(name) is not None:
+            os.unlink(name, dir_fd=self._folder)
+
+    def _is_link(self, name: str) -> bool:
+        found = self._lstat(name)
+        return found is not None and stat.S_ISLNK(found.st_mode)
+
+    def _lstat(self, name: str) -> os.stat_result | None:
+        try:
+            return os.stat(name, dir_fd=self._folder, follow_symlinks=False)
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise self._failed(error) from error
+
+    def _failed(self, error: OSError) -> LocalFileError:
+        return local_error(error, names.show(str(self.part_path)))
+
+
+def local_error(error: OSError, what: str) -> LocalFileError:
+    """Return the error of ours for one of the operating system's, about `what`."""
+    if isinstance(error, LocalFileError):
+        return error
+    if error.errno in _FULL:
+        return StorageFull(
+            f"{what}: {error.strerror}.", hint="Make room, or choose another folder."
+        )
+    if error.errno == errno.ELOOP:
+        return DestinationUnsafe(f"{what} is a symbolic link; it is not written through.")
+    if isinstance(error, FileExistsError):
+        return DestinationExists(f"{what}: {error.strerror}.")
+    return LocalFileError(f"{what}: {error.strerror or error}.")
+
+
+def _rename_without_overwriting(folder: int, old: str, new: str) -> None:
+    # For file systems without links (FAT, some network mounts): renameat2 with NOREPLACE.
+    import ctypes
+
+    rename = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None)
+    if rename is None:
+        raise OSError(errno.EOPNOTSUPP, "neither links nor renameat2 work here")
+    no_replace = 1
+    if rename(folder, os.fsencode(old), folder, os.fsencode(new), no_replace) != 0:
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number))

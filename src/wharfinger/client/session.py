@@ -1,0 +1,398 @@
+"""`Client`: pooled connections and defaults; and the same verbs as plain functions."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Self
+
+from wharfinger.client.body import File, content_of
+from wharfinger.client.expectation import Expectation
+from wharfinger.client.progress import Callback, Meter
+from wharfinger.client.request import Auth, callers_fields
+from wharfinger.client.retrying import DEFAULT_RETRIES, Retrying
+from wharfinger.client.timeouts import DEFAULT_SECONDS, Timeout
+from wharfinger.client.transport import Transport
+from wharfinger.errors import UsageError
+from wharfinger.net import urls
+from wharfinger.net.guard import AddressGuard
+from wharfinger.units import parse_size
+
+if TYPE_CHECKING:
+    import ssl
+    from collections.abc import Iterable, Mapping, Sequence
+    from types import TracebackType
+
+    from wharfinger.client.download import Download
+    from wharfinger.client.reply import Reply
+    from wharfinger.client.retrying import Sleep
+    from wharfinger.client.sinks import Destination
+    from wharfinger.net.patience import Clock
+    from wharfinger.policy import Policy
+
+
+class Client:
+    """Downloads and uploads over pooled connections, with defaults for every call.
+
+    Connections are kept for the next call to the same origin; close the client, or use it
+    in a `with` statement. It may be used from several threads at once.
+
+    Args:
+        allow_private: connect to private, loopback and link-local addresses as well.
+        allow_hosts: host names that are trusted wherever they lead.
+        allow_networks: networks that are trusted, like "10.1.0.0/16".
+        allow_ports: when given, the only ports that are connected to.
+        headers: header fields of every request; they never leave the origin they were sent
+            to first.
+        auth: a (user, password) pair, or a bearer token as text; bound to the origin too.
+        timeout: seconds for connecting, head and silence alike, or a `Timeout`.
+        retries: how often a failed transfer is tried again.
+        tls: trusted certificates; the system's by default.
+        guard: the address guard itself, instead of the `allow_` arguments.
+        clock: a monotonic clock, for tests.
+        sleep: waits between attempts, for tests.
+
+    Raises:
+        UsageError: a value cannot be understood.
+    """
+
+    def __init__(
+        self,
+        *,
+        allow_private: bool = False,
+        allow_hosts: Sequence[str] = (),
+        allow_networks: Sequence[str] = (),
+        allow_ports: Sequence[int] | None = None,
+        headers: Mapping[str, str] | None = None,
+        auth: Auth | None = None,
+        timeout: float | Timeout = DEFAULT_SECONDS,
+        retries: int = DEFAULT_RETRIES,
+        tls: ssl.SSLContext | None = None,
+        guard: AddressGuard | None = None,
+        clock: Clock = time.monotonic,
+        sleep: Sleep = time.sleep,
+    ) -> None:
+        self._fields = callers_fields(headers, auth)
+        self._timeout = Timeout.of(timeout)
+        self._retries = _retries(retries)
+        self._sleep = sleep
+        self._transport = Transport(
+            guard
+            or AddressGuard(
+                allow_private=allow_private,
+                allow_hosts=tuple(allow_hosts),
+                allow_networks=tuple(allow_networks),
+                allow_ports=None if allow_ports is None else tuple(allow_ports),
+            ),
+            tls=tls,
+            clock=clock,
+        )
+
+    def download(
+        self,
+        url: str,
+        dest: Destination = None,
+        *,
+        expect: str | Iterable[str] | Expectation | None = None,
+        policy: Policy | None = None,
+        max_size: int | str | None = None,
+        sha256: str | None = None,
+        connections: int = 1,
+        resume: bool = True,
+        overwrite: bool = False,
+        remote_name: bool = False,
+        headers: Mapping[str, str] | None = None,
+        auth: Auth | None = None,
+        timeout: float | Timeout | None = None,
+        retries: int | None = None,
+        progress: Callback | None = None,
+    ) -> Download:
+        """Download a file; as `wharfinger.download`, with this client's defaults."""
+        from wharfinger.client.download import Job, Rules
+        from wharfinger.client.sinks import FileSink, open_sink
+
+        if connections != 1:
+            raise UsageError(
+                "More than one connection is not yet available.", hint="Leave connections at 1."
+            )
+        address = urls.parse(url)
+        if expect is not None and not isinstance(expect, Expectation):
+            expect = Expectation.of(expect)
+        rules = Rules.of(
+            expectation=expect,
+            policy=policy,
+            max_size=None if max_size is None else parse_size(max_size),
+            sha256=sha256,
+        )
+        theirs = self._theirs(headers, auth)
+        watch = self._limits(timeout).start(self._transport.clock)
+        retrying = self._retrying(retries)
+        sink = open_sink(dest, address, resume=resume, overwrite=overwrite)
+        return Job(
+            transport=self._transport,
+            url=address,
+            theirs=theirs,
+            rules=rules,
+            sink=sink,
+            watch=watch,
+            retrying=retrying,
+            meter=Meter(progress, self._transport.clock),
+            file_name=sink.name if isinstance(sink, FileSink) else "",
+            remote_name=remote_name,
+        ).run()
+
+    def upload(
+        self,
+        file: File | Sequence[File],
+        url: str,
+        *,
+        protocol: str = "auto",
+        method: str = "POST",
+        field: str = "file",
+        fields: Mapping[str, str] | None = None,
+        name: str | None = None,
+        type: str | None = None,  # noqa: A002 - the word of the whole interface
+        policy: Policy | None = None,
+        headers: Mapping[str, str] | None = None,
+        auth: Auth | None = None,
+        timeout: float | Timeout | None = None,
+        retries: int | None = None,
+        progress: Callback | None = None,
+        json: object = None,
+    ) -> Reply:
+        """Upload one file or several; as `wharfinger.upload`, with this client's defaults."""
+        from wharfinger.client.upload import Job, check_protocol
+
+        if json is not None:
+            raise UsageError(
+                "A request has one body: files and json= cannot be sent together.",
+                hint="Put the values into fields=; they become fields of the form.",
+            )
+        address = urls.parse(url)
+        files = _files(file)
+        if len(files) != 1 and (name is not None or type is not None):
+            raise UsageError("name= and type= are for one file.")
+        checked_fields = _form_fields(fields)
+        kind = check_protocol(protocol, method.upper(), checked_fields, len(files))
+        theirs = self._theirs(headers, auth)
+        watch = self._limits(timeout).start(self._transport.clock)
+        retrying = self._retrying(retries)
+        return Job(
+            transport=self._transport,
+            url=address,
+            theirs=theirs,
+            contents=[content_of(item, name=name, type=type) for item in files],
+            policy=policy,
+            protocol=kind,
+            method=method.upper(),
+            field=field,
+            fields=checked_fields,
+            watch=watch,
+            retrying=retrying,
+            meter=Meter(progress, self._transport.clock),
+        ).run()
+
+    def close(self) -> None:
+        """Close the idle connections."""
+        self._transport.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _theirs(
+        self, headers: Mapping[str, str] | None, auth: Auth | None
+    ) -> tuple[tuple[str, str], ...]:
+        own = callers_fields(headers, auth)
+        replaced = {name.lower() for name, _ in own}
+        return (*(pair for pair in self._fields if pair[0].lower() not in replaced), *own)
+
+    def _limits(self, timeout: float | Timeout | None) -> Timeout:
+        return self._timeout if timeout is None else Timeout.of(timeout)
+
+    def _retrying(self, retries: int | None) -> Retrying:
+        count = self._retries if retries is None else _retries(retries)
+        return Retrying(retries=count, sleep=self._sleep)
+
+
+def download(
+    url: str,
+    dest: Destination = None,
+    *,
+    expect: str | Iterable[str] | None = None,
+    policy: Policy | None = None,
+    max_size: int | str | None = None,
+    sha256: str | None = None,
+    connections: int = 1,
+    resume: bool = True,
+    overwrite: bool = False,
+    remote_name: bool = False,
+    allow_private: bool = False,
+    headers: Mapping[str, str] | None = None,
+    auth: Auth | None = None,
+    timeout: float | Timeout = DEFAULT_SECONDS,
+    retries: int = DEFAULT_RETRIES,
+    progress: Callback | None = None,
+) -> Download:
+    """Return a file's facts once it lies, whole and verified, at its destination.
+
+    The destination holds the whole file or is untouched. Status, type and length are judged
+    before the body is read, the first bytes before anything is written; size and SHA-256 are
+    taken while it streams, at flat memory. What an interruption leaves is `NAME.part`, and
+    the same call resumes it if the server can prove that the content has not changed.
+
+    Args:
+        url: an absolute http or https URL.
+        dest: a path; an existing folder; a file object open for writing in binary mode; or
+            None for the URL's last segment in the current folder.
+        expect: what Content-Type must say and the content must be: "image/png", "image/*",
+            a preset such as "images", or several of these.
+        policy: what may pass; name, type and content must agree as the policy says.
+        max_size: the largest size in bytes, or text such as "20 MiB"; 5 GiB by default.
+        sha256: the digest the content must have, in hexadecimal.
+        connections: 1; more are not yet available.
+        resume: go on from what an earlier call left, and leave what can be resumed.
+        overwrite: replace a file that is there, atomically.
+        remote_name: call the file what the server calls it (cleaned, in the folder of `dest`).
+        allow_private: connect to private, loopback and link-local addresses as well.
+        headers: header fields; they are dropped when a redirect leaves the origin.
+        auth: a (user, password) pair, or a bearer token as text; dropped likewise.
+        timeout: seconds for connecting, head and silence alike, or a `Timeout`.
+        retries: how often a failed transfer is tried again, resuming where it can.
+        progress: is called with a `Progress` about ten times a second.
+
+    Raises:
+        ContentTypeMismatch: the answer's Content-Type is not the expected one.
+        Rejected: the content broke a rule (`TooLarge`, `ActiveContent`, ...); nothing is kept.
+        IntegrityError: length or digest is wrong; nothing is kept.
+        Interrupted, TransferTimeout, ConnectFailed: the network; the hint says how to go on.
+        ResponseError: the server answered with an error status.
+        BadResponse: the answer is not sound HTTP.
+        AddressRefused: the address, or one it redirects to, is not public.
+        DestinationExists, DestinationUnsafe, StorageFull, LocalFileError: this machine.
+        UsageError: the call itself is wrong.
+    """
+    with Client(allow_private=allow_private, timeout=timeout, retries=retries) as client:
+        return client.download(
+            url,
+            dest,
+            expect=expect,
+            policy=policy,
+            max_size=max_size,
+            sha256=sha256,
+            connections=connections,
+            resume=resume,
+            overwrite=overwrite,
+            remote_name=remote_name,
+            headers=headers,
+            auth=auth,
+            progress=progress,
+        )
+
+
+def upload(
+    file: File | Sequence[File],
+    url: str,
+    *,
+    protocol: str = "auto",
+    method: str = "POST",
+    field: str = "file",
+    fields: Mapping[str, str] | None = None,
+    name: str | None = None,
+    type: str | None = None,  # noqa: A002 - the word of the whole interface
+    policy: Policy | None = None,
+    allow_private: bool = False,
+    headers: Mapping[str, str] | None = None,
+    auth: Auth | None = None,
+    timeout: float | Timeout = DEFAULT_SECONDS,
+    retries: int = DEFAULT_RETRIES,
+    progress: Callback | None = None,
+    json: object = None,
+) -> Reply:
+    """Return the server's reply to one file, or several, sent to it.
+
+    Every file passed the policy before a connection was made (what comes from a pipe is
+    judged while it is sent). Memory is flat, whatever the size. A form answered by 303 is
+    a success; 307 and 308 within the same origin are followed; any other redirect is an
+    error, because nobody knows then whether the content was kept.
+
+    Args:
+        file: a path, bytes, a file object open for reading in binary mode, or a list of these.
+        url: an absolute http or https URL.
+        protocol: "multipart" (an HTML form, also "auto") or "raw" (the file is the body).
+        method: POST; raw uploads also by PUT.
+        field: the form field that the file goes into.
+        fields: further fields of the form.
+        name: what the file is called; its own name by default.
+        type: its media type; by its name by default.
+        policy: what may be sent.
+        allow_private: connect to private, loopback and link-local addresses as well.
+        headers: header fields of the request.
+        auth: a (user, password) pair, or a bearer token as text.
+        timeout: seconds for connecting, head and silence alike, or a `Timeout`.
+        retries: how often a connection is tried again. Once content was sent nothing is
+            repeated, so that nothing is stored twice.
+        progress: is called with a `Progress` about ten times a second.
+        json: not accepted; it is here to say that form fields go into `fields`.
+
+    Raises:
+        Rejected: a file broke the policy; nothing was sent.
+        ResponseError: the server refused, also in the middle; `problem` has its reasons.
+        SourceMissing, LocalFileError: a file cannot be read.
+        Interrupted, TransferTimeout, ConnectFailed: the network.
+        BadResponse: the answer is not sound HTTP.
+        AddressRefused: the address is not public.
+        UsageError: the call itself is wrong.
+    """
+    with Client(allow_private=allow_private, timeout=timeout, retries=retries) as client:
+        return client.upload(
+            file,
+            url,
+            protocol=protocol,
+            method=method,
+            field=field,
+            fields=fields,
+            name=name,
+            type=type,
+            policy=policy,
+            headers=headers,
+            auth=auth,
+            progress=progress,
+            json=json,
+        )
+
+
+def _files(file: File | Sequence[File]) -> list[File]:
+    if isinstance(file, (list, tuple)):
+        if not file:
+            raise UsageError("There is no file to upload.")
+        return list(file)
+    return [file]  # type: ignore[list-item]  # a Sequence that is no list is text or bytes
+
+
+def _form_fields(fields: Mapping[str, str] | None) -> dict[str, str]:
+    checked: dict[str, str] = {}
+    for name, value in (fields or {}).items():
+        if not (_is(name, str) and _is(value, str, int, float)):
+            raise UsageError(
+                f"The form field {name!r} is a {value.__class__.__name__}.",
+                hint="fields= takes text and numbers.",
+            )
+        checked[name] = str(value)
+    return checked
+
+
+def _retries(count: int) -> int:
+    if not _is(count, int) or count < 0:
+        raise UsageError("retries must be a whole number, 0 or more.")
+    return count
+
+
+def _is(value: object, *kinds: type) -> bool:
+    return isinstance(value, kinds) and not isinstance(value, bool)

@@ -1,0 +1,243 @@
+"""Where downloaded bytes go: a file that appears when it is whole, or a stream such as stdout."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO, Final, Protocol
+
+from wharfinger import names
+from wharfinger.client.heads import Held
+from wharfinger.client.partial import Partial, Source, local_error
+from wharfinger.errors import Interrupted, LocalFileError, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from wharfinger.client.heads import Offer
+    from wharfinger.net.urls import Url
+
+_WRONG_DESTINATION: Final = (
+    "dest must be a path, a folder, or a file object open for writing in binary mode."
+)
+
+Destination = str | os.PathLike[str] | BinaryIO | None
+
+
+class Sink(Protocol):
+    """Takes the cleared bytes of one download, over several attempts."""
+
+    started: bool
+
+    def held(self) -> Held | None:
+        """What is there to go on from."""
+
+    def blocks(self, length: int) -> Iterator[memoryview]:
+        """Yield the bytes that are held; the next write goes behind them."""
+
+    def begin(self, offer: Offer) -> None:
+        """Make ready for the whole content."""
+
+    def write(self, blocks: Iterable[bytes | memoryview]) -> None:
+        """Append cleared bytes."""
+
+    def check(self, name: str) -> None:
+        """Refuse a final name that cannot be used, before anything is written."""
+
+    def publish(self, name: str) -> Path | None:
+        """Make the whole content appear and return where."""
+
+    def discard(self) -> None:
+        """Remove what was written."""
+
+    def resume_hint(self) -> str | None:
+        """How to go on after an interruption; None when there is nothing to go on from."""
+
+    def close(self) -> None:
+        """Let go of files."""
+
+
+class FileSink:
+    """A file in a folder, by way of `NAME.part`."""
+
+    def __init__(self, folder: Path, name: str, url: Url, *, resume: bool, overwrite: bool) -> None:
+        self.name = name
+        self.started = False
+        self._url = url
+        self._resume = resume
+        self._overwrite = overwrite
+        self._partial = Partial(folder, name)
+        self._source: Source | None = None
+        self._looked = False
+
+    def held(self) -> Held | None:
+        """Return what an earlier call or attempt left, if it can be resumed."""
+        if self._resume and not self._looked and not self.started:
+            self._looked = True
+            source = self._partial.reopen()
+            if source is not None and self._from_here(source):
+                self._source = source
+        source, have = self._source, self._partial.size
+        if not self._resume or source is None or not source.validator or have == 0:
+            return None
+        # A part that is whole already still needs one byte from the server, which proves
+        # that the content has not changed since.
+        offset = have if source.size is None or have < source.size else source.size - 1
+        return Held(offset=offset, validator=source.validator, size=source.size)
+
+    def blocks(self, length: int) -> Iterator[memoryview]:
+        """Yield the bytes that are held."""
+        self.started = True
+        return self._partial.blocks(length)
+
+    def begin(self, offer: Offer) -> None:
+        """Make an empty partial file."""
+        self._source = Source(
+            url=_without_query(self._url),
+            query=_query_digest(self._url),
+            validator=offer.validator,
+            size=offer.size,
+        )
+        self._partial.begin(self._source)
+        self.started = True
+
+    def write(self, blocks: Iterable[bytes | memoryview]) -> None:
+        """Append to the partial file."""
+        self._partial.write(blocks)
+
+    def check(self, name: str) -> None:
+        """Refuse a name that would be overwritten unasked."""
+        self._partial.check_destination(name, overwrite=self._overwrite)
+
+    def publish(self, name: str) -> Path:
+        """Give the whole file its name."""
+        return self._partial.publish(name, overwrite=self._overwrite)
+
+    def discard(self) -> None:
+        """Remove the partial file."""
+        self._partial.discard()
+
+    def resume_hint(self) -> str | None:
+        """Say how to go on."""
+        if not self._partial.exists or not self._resume:
+            return None
+        part = names.show(str(self._partial.part_path))
+        if self._source is None or not self._source.validator:
+            return (
+                f"{part} was kept, but the server gives no strong validator: "
+                "the same call begins anew."
+            )
+        return f"Make the same call again: it resumes from {part} ({self._partial.size} bytes)."
+
+    def close(self) -> None:
+        """Let go of the partial file, and remove it if nothing may be left."""
+        if not self._resume:
+            self._partial.discard()
+        self._partial.close()
+
+    def _from_here(self, source: Source) -> bool:
+        return source.url == _without_query(self._url) and source.query == _query_digest(self._url)
+
+
+class StreamSink:
+    """A file object of the caller: gets the bytes as they are cleared and cannot take any back."""
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self.started = False
+        self._stream = stream
+
+    def held(self) -> None:
+        """Return nothing: a stream cannot be read back."""
+        return
+
+    def blocks(self, length: int) -> Iterator[memoryview]:
+        """Never called: nothing is held."""
+        raise AssertionError(length)  # nothing is held, so nothing is asked back
+
+    def begin(self, offer: Offer) -> None:
+        """Take the first bytes, once."""
+        if self.started:
+            raise Interrupted(
+                "The transfer broke, and what went into the stream cannot be taken back.",
+                received=0,
+                expected=offer.size,
+            )
+        self.started = True
+
+    def write(self, blocks: Iterable[bytes | memoryview]) -> None:
+        """Pass bytes on."""
+        for block in blocks:
+            view = memoryview(block)
+            while view:
+                try:
+                    count = self._stream.write(view)
+                except BrokenPipeError:
+                    raise
+                except OSError as error:
+                    raise local_error(error, "The output stream") from error
+                view = view[count or len(view) :]  # some file objects return nothing
+
+    def check(self, name: str) -> None:
+        """Any name will do: none is used."""
+
+    def publish(self, name: str) -> None:  # noqa: ARG002 - a stream has no name
+        """Flush; a stream has no name."""
+        self._stream.flush()
+
+    def discard(self) -> None:
+        """Nothing can be taken back."""
+
+    def resume_hint(self) -> str | None:
+        """Return nothing: there is no going on."""
+        return None
+
+    def close(self) -> None:
+        """The stream belongs to the caller."""
+
+
+def open_sink(
+    dest: Destination, url: Url, *, resume: bool, overwrite: bool
+) -> FileSink | StreamSink:
+    """Return the sink for a destination: a path, a folder, a binary file object or None.
+
+    Raises:
+        UsageError: the destination is none of these.
+        DestinationExists, DestinationUnsafe, LocalFileError: it cannot be written.
+    """
+    if dest is not None and not isinstance(dest, (str, os.PathLike)):
+        if not hasattr(dest, "write") or hasattr(dest, "encoding"):
+            raise UsageError(_WRONG_DESTINATION)
+        return StreamSink(dest)
+    folder, name = _folder_and_name(dest, url)
+    sink = FileSink(folder, name, url, resume=resume, overwrite=overwrite)
+    try:
+        sink.check(name)
+    except BaseException:
+        sink.close()
+        raise
+    return sink
+
+
+def _folder_and_name(dest: str | os.PathLike[str] | None, url: Url) -> tuple[Path, str]:
+    from_url = names.clean(url.last_segment)
+    if dest is None:
+        return Path(), from_url
+    text = os.fspath(dest)
+    if not text or "\0" in text:
+        raise UsageError(_WRONG_DESTINATION)
+    path = Path(text)
+    if path.is_dir():
+        return path, from_url
+    if text.endswith("/") or path.name in {"", ".."}:
+        raise LocalFileError(f"The folder {names.show(text)} does not exist.")
+    return path.parent, path.name
+
+
+def _without_query(url: Url) -> str:
+    return f"{url.scheme}://{url.authority}{url.path}"
+
+
+def _query_digest(url: Url) -> str:
+    query = url.target.partition("?")[2]
+    return hashlib.sha256(query.encode("ascii")).hexdigest() if query else ""

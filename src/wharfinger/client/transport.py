@@ -1,0 +1,210 @@
+"""Sends requests and returns answers: hop by hop, each hop through the address guard.
+
+No proxy and no `.netrc` is taken from the environment, cookies are not kept, and an
+answer in any content coding is refused: hashes, ranges and limits are about the bytes
+as they are.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Final, Self
+
+from wharfinger import names
+from wharfinger.client.request import MAX_REDIRECTS, Request, redirected
+from wharfinger.errors import BadResponse, Interrupted
+from wharfinger.protocol.headers import Headers
+
+if TYPE_CHECKING:
+    import ssl
+    from types import TracebackType
+
+    from wharfinger.client.timeouts import Stopwatch
+    from wharfinger.net.bodies import BodyReader
+    from wharfinger.net.connection import Connections, GuardedConnection
+    from wharfinger.net.guard import AddressGuard
+    from wharfinger.net.http1 import Head
+    from wharfinger.net.patience import Clock
+    from wharfinger.net.urls import Url
+
+_IDEMPOTENT: Final = frozenset({"GET", "HEAD"})
+
+
+class Answer:
+    """One answer: status and headers are there, the body is read by whoever wants it.
+
+    `sent_whole` tells whether the body of the request had been sent when it came.
+    Closing it keeps the connection for the next request when both sides are done.
+    """
+
+    def __init__(
+        self,
+        head: Head,
+        body: BodyReader,
+        *,
+        url: Url,
+        connection: GuardedConnection,
+        connections: Connections,
+        sent_whole: bool,
+    ) -> None:
+        self.status = head.status
+        self.headers = Headers(head.fields)
+        self.url = url
+        self.body = body
+        self.sent_whole = sent_whole
+        self._keeps_alive = head.keeps_alive
+        self._connection = connection
+        self._connections = connections
+
+    @property
+    def from_private(self) -> bool:
+        """Whether the peer has no public address."""
+        checked = self._connection.checked
+        return checked is not None and checked.private
+
+    def read(self, limit: int) -> bytes:
+        """Return the body, or its first `limit` bytes when it is longer."""
+        content = bytearray(limit)
+        view = memoryview(content)
+        filled = 0
+        while filled < limit and (count := self.body.readinto(view[filled:])):
+            filled += count
+        view.release()
+        return bytes(content[:filled])
+
+    def close(self) -> None:
+        """Give the connection back when the exchange is over, else close it."""
+        reusable = self.body.complete and self.body.exact
+        if not (reusable and self._keeps_alive and self.sent_whole):
+            self._connection.close()
+        self._connections.give(self.url, self._connection)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+class Transport:
+    """Pooled connections under one address guard.
+
+    Args:
+        guard: where connections may go.
+        tls: trusted certificates; the system's by default.
+        clock: a monotonic clock.
+    """
+
+    def __init__(
+        self,
+        guard: AddressGuard,
+        *,
+        tls: ssl.SSLContext | None = None,
+        clock: Clock = time.monotonic,
+    ) -> None:
+        self.clock = clock
+        self._guard = guard
+        self._tls = tls
+        self._strict: Connections | None = None
+        self._opened: Connections | None = None
+
+    def send(self, request: Request, watch: Stopwatch) -> Answer:
+        """Send a request, follow its redirects and return the answer to the last one.
+
+        Raises:
+            AddressRefused: a hop leads where the guard does not go.
+            BadResponse: more than 5 redirects, unsound HTTP, or a content coding.
+            ConnectFailed, TransferTimeout, Interrupted: the network.
+            ResponseError: a request with a body was led to another place.
+        """
+        private = self._guard.allow_private or self._guard.allow_private_start
+        for _ in range(MAX_REDIRECTS + 1):
+            answer = self._hop(request, watch, private=private)
+            try:
+                following = redirected(request, answer.status, answer.headers)
+                if following is None:
+                    _refuse_codings(answer)
+                    return answer
+            except BaseException:
+                answer.close()
+                raise
+            answer.close()
+            private = self._guard.allow_private or (private and answer.from_private)
+            request = following
+        raise BadResponse(f"More than {MAX_REDIRECTS} redirects, the last to {request.url.shown}.")
+
+    def close(self) -> None:
+        """Close the idle connections."""
+        for connections in (self._strict, self._opened):
+            if connections is not None:
+                connections.close()
+
+    def _hop(self, request: Request, watch: Stopwatch, *, private: bool) -> Answer:
+        connections = self._connections(private=private)
+        try:
+            return self._exchange(connections, request, watch, fresh=False)
+        except _Stale:
+            # The server closed an idle connection just as it was used again.
+            return self._exchange(connections, request, watch, fresh=True)
+
+    def _exchange(
+        self, connections: Connections, request: Request, watch: Stopwatch, *, fresh: bool
+    ) -> Answer:
+        from wharfinger.net import http1
+
+        lines = http1.request_head(request.method, request.url.target, request.fields())
+        connection = connections.take(request.url, watch.connecting(), fresh=fresh)
+        stale = connection.used and request.method in _IDEMPOTENT
+        body = request.body
+        try:
+            head, reader, whole = connection.exchange(
+                request.method,
+                lines,
+                None if body is None else body.pieces(),
+                watch,
+                chunked=body is not None and body.length is None,
+            )
+        except BaseException as error:
+            connection.close()
+            connections.give(request.url, connection)
+            if stale and isinstance(error, Interrupted):
+                raise _Stale from error
+            raise
+        return Answer(
+            head,
+            reader,
+            url=request.url,
+            connection=connection,
+            connections=connections,
+            sent_whole=whole,
+        )
+
+    def _connections(self, *, private: bool) -> Connections:
+        from wharfinger.net.connection import Connections
+
+        if private:
+            if self._opened is None:
+                self._opened = Connections(self._guard.opened(), tls=self._tls, clock=self.clock)
+            return self._opened
+        if self._strict is None:
+            self._strict = Connections(self._guard, tls=self._tls, clock=self.clock)
+        return self._strict
+
+
+class _Stale(Exception):
+    """An idle connection turned out to be closed."""
+
+
+def _refuse_codings(answer: Answer) -> None:
+    codings = answer.headers.get("content-encoding", "identity").strip().lower()
+    if codings not in {"identity", ""}:
+        shown = names.show(codings, limit=40)
+        raise BadResponse(
+            f"The server encoded the content ({shown!r}), which it was asked not to.",
+            hint="Ask for an address that serves the bytes as they are.",
+        )

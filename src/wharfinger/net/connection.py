@@ -1,0 +1,319 @@
+"""The one connection class: urllib3's, bound to the address guard and to a clock.
+
+It connects to checked addresses only, sends requests, waits for interim responses
+(RFC 9110 section 15.2: 100, 103 and 104 are never taken for the answer) and reads
+heads and bodies under a deadline. urllib3 keeps what it is good at: TLS, host name
+checks, pooling, proxies.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import socket
+import ssl
+import time
+from typing import TYPE_CHECKING, Final, Protocol
+
+from urllib3 import PoolManager
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+from urllib3.exceptions import HTTPError
+from urllib3.util.ssl_match_hostname import CertificateError
+
+from wharfinger import names
+from wharfinger.errors import (
+    AddressRefused,
+    BadResponse,
+    ConnectFailed,
+    Interrupted,
+    TransferTimeout,
+    WharfingerError,
+)
+from wharfinger.net import http1
+from wharfinger.net.bodies import BodyReader, reader
+from wharfinger.net.wire import Wire
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from wharfinger.net.guard import AddressGuard, Checked
+    from wharfinger.net.http1 import Head
+    from wharfinger.net.patience import Clock, Patience
+    from wharfinger.net.urls import Url
+
+_DEFAULT_CONNECT_SECONDS: Final = 30.0
+_MAX_INTERIM: Final = 20  # more is a peer that plays for time
+_SWITCHING_PROTOCOLS: Final = 101
+_IDLE_CONNECTIONS: Final = 16
+
+
+class Waiting(Protocol):
+    """Makes the patience for each phase of an exchange when that phase begins."""
+
+    def sending(self) -> Patience:
+        """How long the peer may take to take the request in."""
+
+    def head(self) -> Patience:
+        """How long the head of the answer may take."""
+
+    def body(self) -> Patience:
+        """How long the body may take."""
+
+
+class GuardedConnection(HTTPConnection):
+    """A connection over plain TCP to an address that the guard has passed."""
+
+    guard: AddressGuard
+    clock: Clock = staticmethod(time.monotonic)
+    checked: Checked | None = None
+    wire: Wire | None = None
+    used = False
+
+    def open(self, seconds: float) -> None:
+        """Connect, name service and TLS included, within `seconds`.
+
+        Raises:
+            AddressRefused: the guard said no. Nothing was connected.
+            ConnectFailed: no address accepted, or TLS failed.
+            TransferTimeout: it took too long.
+        """
+        self.timeout = seconds
+        self.used = False
+        try:
+            self.connect()
+        except WharfingerError:
+            raise
+        except (OSError, HTTPError, ValueError) as error:
+            self.close()
+            raise _connect_error(self.host, seconds, error) from error
+        if self.sock is None:
+            raise ConnectFailed(f"No connection to {names.show(self.host)} was made.")
+        self.wire = Wire(self.sock)
+
+    def _new_conn(self) -> socket.socket:
+        seconds = self.timeout if isinstance(self.timeout, (int, float)) else None
+        until = self.clock() + (seconds or _DEFAULT_CONNECT_SECONDS)
+        # `_dns_host` keeps a final dot, which `host` does not: it is what the guard checks.
+        addresses = self.guard.check(self._dns_host, self.port, seconds=until - self.clock())
+        failure: OSError | None = None
+        for checked in addresses:
+            left = until - self.clock()
+            if left <= 0:
+                break
+            try:
+                sock = _connect(checked, left)
+            except OSError as error:
+                failure = error
+                continue
+            sock.settimeout(max(until - self.clock(), 0.001))
+            self.checked = checked
+            return sock
+        raise failure or TimeoutError("timed out")
+
+    def exchange(
+        self,
+        method: str,
+        request: bytes,
+        body: Iterable[bytes | memoryview] | None,
+        waiting: Waiting,
+        *,
+        chunked: bool = False,
+    ) -> tuple[Head, BodyReader, bool]:
+        """Send one request and return the head of its answer, its body, and whether all was sent.
+
+        The body of the request is given up as soon as the peer answers (a refusal costs no
+        more than what was under way) and an answer is looked for when the peer closes early.
+
+        Raises:
+            Interrupted: the peer closed without an answer.
+            BadResponse: the answer is not sound HTTP.
+            TransferTimeout: the peer took too long.
+        """
+        wire = self.wire
+        if wire is None:
+            raise ConnectFailed("The connection is closed.")
+        early: Head | None = None
+
+        def heard() -> bool:
+            nonlocal early
+            patience = waiting.head()
+            while early is None:
+                head = _read_head(wire, patience)
+                early = None if _interim(head) else head
+                if not wire.holds:
+                    break
+            return early is not None
+
+        broken: Exception | None = None
+        whole = False
+        try:
+            patience = waiting.sending()
+            wire.send(request, patience, heard=None)
+            whole = all(
+                wire.send(piece, patience, heard=heard) for piece in _framed(body, chunked=chunked)
+            )
+        except (BrokenPipeError, ConnectionResetError, ssl.SSLError) as error:
+            broken = error
+        try:
+            answer = early or _read_final(wire, waiting.head())
+        except (Interrupted, TransferTimeout) as error:
+            if broken is None:
+                raise
+            raise Interrupted(
+                "The server closed the connection while the request was being sent.", received=0
+            ) from error
+        self.used = True
+        return answer, reader(http1.framing(method, answer), wire, waiting.body()), whole
+
+    def close(self) -> None:
+        """Close the socket; the connection can be opened again."""
+        self.wire = None
+        super().close()
+
+
+class GuardedTLSConnection(GuardedConnection, HTTPSConnection):
+    """The same over TLS: the certificate is checked against the host of the URL."""
+
+
+class GuardedPool(HTTPConnectionPool):
+    """Idle connections to one origin over plain TCP."""
+
+    ConnectionCls = GuardedConnection
+
+
+class GuardedTLSPool(HTTPSConnectionPool):
+    """Idle connections to one origin over TLS."""
+
+    ConnectionCls = GuardedTLSConnection
+
+
+class Connections:
+    """The connections of one guard: takes idle ones, makes new ones, keeps what may be used again.
+
+    Args:
+        guard: where they may go.
+        tls: trusted certificates; the system's by default.
+        clock: a monotonic clock.
+    """
+
+    def __init__(
+        self,
+        guard: AddressGuard,
+        *,
+        tls: ssl.SSLContext | None = None,
+        clock: Clock = time.monotonic,
+    ) -> None:
+        self._guard = guard
+        self._clock = clock
+        self._tls = tls
+        self._manager = PoolManager(maxsize=_IDLE_CONNECTIONS)
+        self._manager.pool_classes_by_scheme = {"http": GuardedPool, "https": GuardedTLSPool}
+
+    def take(self, url: Url, seconds: float, *, fresh: bool = False) -> GuardedConnection:
+        """Return an open connection to a URL's origin; `fresh` never takes an idle one.
+
+        Raises:
+            AddressRefused, ConnectFailed, TransferTimeout: as `GuardedConnection.open`.
+        """
+        connection = self._pool(url)._get_conn()  # noqa: SLF001 - stable since urllib3 1.0
+        if not isinstance(connection, GuardedConnection):
+            raise TypeError(type(connection))
+        if fresh:
+            connection.close()
+        if connection.wire is None:
+            connection.guard = self._guard
+            connection.clock = self._clock
+            connection.open(seconds)
+        return connection
+
+    def give(self, url: Url, connection: GuardedConnection) -> None:
+        """Keep a connection whose exchange is over for the next one."""
+        self._pool(url)._put_conn(connection)  # noqa: SLF001 - as above
+
+    def close(self) -> None:
+        """Close all idle connections."""
+        self._manager.clear()
+
+    def _pool(self, url: Url) -> HTTPConnectionPool:
+        if url.scheme == "https" and "ssl_context" not in self._manager.connection_pool_kw:
+            # One context for all: reading the system's certificates takes 10 ms and more.
+            context = self._tls or ssl.create_default_context()
+            self._manager.connection_pool_kw["ssl_context"] = context
+        return self._manager.connection_from_host(url.host, url.port, url.scheme)
+
+
+def _connect(checked: Checked, seconds: float) -> socket.socket:
+    family = socket.AF_INET if checked.address.version == 4 else socket.AF_INET6  # noqa: PLR2004
+    sock = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        sock.settimeout(seconds)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        sock.connect((str(checked.address), checked.port))
+        _check_peer(sock, checked)
+    except BaseException:
+        sock.close()
+        raise
+    return sock
+
+
+def _check_peer(sock: socket.socket, checked: Checked) -> None:
+    peer = str(sock.getpeername()[0]).partition("%")[0]
+    if ipaddress.ip_address(peer) != checked.address:
+        raise AddressRefused("The connection was led to another address than the checked one.")
+
+
+def _framed(
+    body: Iterable[bytes | memoryview] | None, *, chunked: bool
+) -> Iterator[bytes | memoryview]:
+    for piece in body or ():
+        if not chunked:
+            yield piece
+        elif piece:  # an empty chunk would end the body (RFC 9112 section 7.1)
+            yield b"%x\r\n" % len(piece)
+            yield piece
+            yield b"\r\n"
+    if body is not None and chunked:
+        yield b"0\r\n\r\n"
+
+
+def _read_head(wire: Wire, patience: Patience) -> Head:
+    lines: list[bytes] = []
+    size = 0
+    while (line := wire.line(http1.MAX_HEAD, patience)).strip(b"\r\n") or not lines:
+        lines.append(line)
+        size += len(line)
+        if size > http1.MAX_HEAD:
+            raise BadResponse(f"The answer's head is longer than {http1.MAX_HEAD} bytes.")
+    return http1.parse_head(b"".join(lines).removesuffix(b"\n").removesuffix(b"\r"))
+
+
+def _read_final(wire: Wire, patience: Patience) -> Head:
+    for _ in range(_MAX_INTERIM):
+        head = _read_head(wire, patience)
+        if not _interim(head):
+            return head
+    raise BadResponse(f"More than {_MAX_INTERIM} interim answers came, and no final one.")
+
+
+def _interim(head: Head) -> bool:
+    if head.status == _SWITCHING_PROTOCOLS:
+        raise BadResponse("The server switched to a protocol that nobody asked for.")
+    return head.interim
+
+
+def _connect_error(host: str, seconds: float, error: Exception) -> ConnectFailed | TransferTimeout:
+    shown = names.show(host, limit=100)
+    if isinstance(error, TimeoutError):
+        return TransferTimeout(f"No connection to {shown} in {seconds:g} s.")
+    if isinstance(error, (ssl.SSLCertVerificationError, CertificateError)):
+        reason = getattr(error, "verify_message", "") or str(error)
+        failure = ConnectFailed(
+            f"The certificate of {shown} is not to be trusted: {names.show(reason)}.",
+            hint="Check the address, and the certificates this machine trusts.",
+        )
+        failure.retryable = False
+        return failure
+    if isinstance(error, ssl.SSLError):
+        return ConnectFailed(f"TLS with {shown} failed: {error.reason or error}.")
+    reason = getattr(error, "strerror", None) or str(error)
+    return ConnectFailed(f"{shown} cannot be reached: {reason}.")

@@ -1,0 +1,95 @@
+"""How long a peer may take: the time limits of one exchange, against one clock.
+
+A limit that starts anew with every byte holds nobody to anything: a server that
+drips one byte a second passes it for ever. So every wait asks here how long it may
+be, and what arrived is told here.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Final
+
+from wharfinger.errors import TransferTimeout
+
+Clock = Callable[[], float]
+
+RATE_WINDOW: Final = 30.0
+"""Seconds over which a minimum rate is measured: longer than the pauses of honest networks."""
+
+
+class Patience:
+    """The time that is left for one phase of an exchange.
+
+    Args:
+        what: what is waited for, in words ("the response head").
+        silence: the longest single wait, in seconds.
+        until: when the phase must be over, on the clock.
+        until_what: the words for that limit.
+        min_rate: the fewest bytes per second, over `RATE_WINDOW`.
+    """
+
+    def __init__(
+        self,
+        what: str,
+        *,
+        silence: float,
+        until: float | None = None,
+        until_what: str = "in total",
+        min_rate: int = 0,
+        clock: Clock = time.monotonic,
+    ) -> None:
+        self._what = what
+        self._silence = silence
+        self._until = until
+        self._until_what = until_what
+        self._min_rate = min_rate
+        self._clock = clock
+        self._started = clock()
+        self._window = self._started
+        self._counted = 0
+
+    def wait(self) -> float:
+        """Return the seconds that the next wait may take.
+
+        Raises:
+            TransferTimeout: the phase is over.
+        """
+        if self._until is None:
+            return self._silence
+        left = self._until - self._clock()
+        if left <= 0:
+            raise self.over()
+        return min(self._silence, left)
+
+    def got(self, count: int) -> None:
+        """Record that `count` bytes moved.
+
+        Raises:
+            TransferTimeout: the peer is slower than the minimum rate.
+        """
+        if not self._min_rate:
+            return
+        self._counted += count
+        now = self._clock()
+        if now - self._window < RATE_WINDOW:
+            return
+        rate = self._counted / (now - self._window)
+        if rate < self._min_rate:
+            raise TransferTimeout(
+                f"{self._what} came at {rate:.0f} bytes/s for {now - self._window:.0f} s; "
+                f"at least {self._min_rate} are asked for.",
+            )
+        self._window = now
+        self._counted = 0
+
+    def over(self) -> TransferTimeout:
+        """Return the error for a wait that was as long as `wait` allowed."""
+        now = self._clock()
+        if self._until is not None and now >= self._until - 0.001:
+            seconds = now - self._started
+            return TransferTimeout(
+                f"{self._what} took longer than {seconds:.1f} s {self._until_what}."
+            )
+        return TransferTimeout(f"{self._what}: nothing moved for {self._silence:g} s.")
