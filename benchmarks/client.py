@@ -51,7 +51,7 @@ def uploads(plan: Plan, sink: Server, service: Service, large: Path) -> Iterator
             {
                 "form": _rate(plan, [*WHARFINGER, "put", str(large), url], env),
                 "raw": _rate(
-                    plan, [*WHARFINGER, "put", "--protocol", "raw", str(large), url], env
+                    plan, [*WHARFINGER, "put", "--raw", str(large), url], env
                 ),
                 "curl -F": _rate(plan, _curl(url, extra, "-F", f"file=@{large}")),
                 "curl -T": _rate(
