@@ -484,7 +484,9 @@ def _push_body(write: Callable[[bytes], Answer | None]) -> Answer | None:
 
 
 def _response(answer: Answer) -> Response:
-    body: Any = answer.body
+    # Bytes go in a list, because Werkzeug would count them and overwrite our Content-Length,
+    # which for HEAD tells what GET would send.
+    body: Any = [answer.body]
     if isinstance(answer.body, FileBody):
         body = _file_iterable(answer.body)
     response = Response(

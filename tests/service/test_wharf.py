@@ -229,7 +229,8 @@ def test_the_sweep_removes_files_without_a_record_once_they_are_old(
     assert wharf.sweep().orphans == 1
     clock.forward(30 * 86400)
     assert wharf.sweep().orphans == 0
-    assert wharf.open_file(kept.id).read() == b"text"
+    with wharf.open_file(kept.id) as file:
+        assert file.read() == b"text"
 
 
 def test_listing_is_by_owner_collection_and_page(wharf: Wharf) -> None:
@@ -283,7 +284,8 @@ def test_what_was_kept_is_there_when_opened_again(tmp_path: Path) -> None:
         stored = wharf.receive([b"text"], collection="files", name="a.txt")
         link = wharf.share(stored.id)
     with Wharf.open(tmp_path / "data") as wharf:
-        assert wharf.open_file(stored.id).read() == b"text"
+        with wharf.open_file(stored.id) as file:
+            assert file.read() == b"text"
         assert wharf.links.redeem(link.url.rpartition("/")[2])[1] == stored
 
 

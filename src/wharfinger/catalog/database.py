@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any, Final, TypeVar
 
 from sqlalchemy import URL, Connection, create_engine, event
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DatabaseError, OperationalError
 
 from wharfinger.catalog.migrations import migrate
 from wharfinger.errors import DataFolderError, StorageFull, Unavailable
@@ -60,7 +60,7 @@ class Catalog:
         try:
             with _translated(), self._engine.connect() as connection:
                 migrate(connection)
-        except (OperationalError, sqlite3.Error) as error:
+        except (DatabaseError, sqlite3.Error) as error:
             self._engine.dispose()
             raise DataFolderError(f"The catalog {path.name!r} cannot be opened: {_cause(error)}.") from error
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()

@@ -73,8 +73,8 @@ def remove_of_file(connection: Connection, file_id: str) -> int:
 
 
 def forget_expired(connection: Connection, before: datetime) -> int:
-    """Delete links that expired before this moment; return how many."""
-    return connection.execute(delete(links).where(links.c.expires_at < to_millis(before))).rowcount
+    """Delete links that expired at this moment or before; return how many."""
+    return connection.execute(delete(links).where(links.c.expires_at <= to_millis(before))).rowcount
 
 
 def _record(row: Row[Any]) -> Link:

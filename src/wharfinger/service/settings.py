@@ -38,8 +38,11 @@ class WharfSettings:
         store: the folder of the files; None for `data`.
         catalog: the SQLite file of the records; None for `data/catalog.sqlite3`.
         collections: the places for files, by name; `files` and `images` are always there.
-        public_url: the address under which others reach the service, without a slash
-            at the end, such as "https://files.example.org"; used for the urls of links.
+        public_url: the address under which others reach the service, such as
+            "https://files.example.org"; used for the urls of links.
+
+    Raises:
+        ConfigError: public_url is no http or https address.
     """
 
     data: Path = DEFAULT_DATA
@@ -52,6 +55,7 @@ class WharfSettings:
         everything = {collection.name: collection for collection in DEFAULT_COLLECTIONS}
         everything.update(self.collections)
         object.__setattr__(self, "collections", everything)
+        object.__setattr__(self, "public_url", _checked_public_url(self.public_url))
 
     def with_collections(self, more: Mapping[str, Collection]) -> WharfSettings:
         """Return the same settings with further collections, which win over those of the same name."""
@@ -95,7 +99,7 @@ class WharfSettings:
             store=store,
             catalog=_path_of(catalog_table.get("url"), "sqlite", "[catalog] url"),
             collections=found,
-            public_url=checked_public_url(public_url),
+            public_url=public_url,
         )
 
 
@@ -134,7 +138,7 @@ def section(
     return table
 
 
-def checked_public_url(value: object) -> str | None:
+def _checked_public_url(value: object) -> str | None:
     """Return a public address without its last slash, or None; raise ConfigError when it is none."""
     if value is None:
         return None

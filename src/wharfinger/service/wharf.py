@@ -18,6 +18,7 @@ from typing import BinaryIO, Final, Literal, Self
 
 from wharfinger.catalog import Catalog, FileState, Link, StoredFile
 from wharfinger.catalog import files as statements
+from wharfinger.catalog.records import from_millis, to_millis
 from wharfinger.errors import DataFolderError, NotFound, NotReady, Unavailable, UsageError
 from wharfinger.scanners import Scanner
 from wharfinger.service import keyring
@@ -65,6 +66,7 @@ class Wharf:
         self.settings = settings
         self._given_store = store
         self._scanner = scanner
+        now = _in_millis(now)
         self._now = now
         self._parts: _Parts | None = None
         self._opening = threading.Lock()
@@ -363,6 +365,11 @@ class Wharf:
             raise DataFolderError(
                 f"The data folder {str(data)!r} cannot be used: {error.strerror}."
             ) from error
+
+
+def _in_millis(now: Callable[[], datetime]) -> Callable[[], datetime]:
+    """Return a clock in the steps of the catalog, so that a record equals what is read back."""
+    return lambda: from_millis(to_millis(now()))
 
 
 def _pieces(stream: BinaryIO | Iterable[bytes]) -> Iterable[bytes]:
