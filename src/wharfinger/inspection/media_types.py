@@ -227,7 +227,7 @@ KINDS: Final[tuple[Kind, ...]] = (
     _kind("text/x-perl", "Perl script", _S, ".pl .pm", "application/x-perl", accepts=ANY_TEXT),
     _kind("text/x-ruby", "Ruby script", _S, ".rb", "application/x-ruby text/x-script.ruby", accepts=ANY_TEXT),
     _kind("text/javascript", "JavaScript", _S, ".js .mjs .cjs .jsx", "application/javascript application/x-javascript application/ecmascript text/ecmascript text/jsx", accepts=ANY_TEXT),
-    _kind("text/x-typescript", "TypeScript", _S, ".ts .tsx", "application/typescript application/x-typescript", accepts=f"{ANY_TEXT} text/javascript"),
+    _kind("text/x-typescript", "TypeScript", _S, ".ts .tsx .mts .cts", "application/typescript application/x-typescript", accepts=f"{ANY_TEXT} text/javascript"),
     _kind("application/x-httpd-php", "PHP script", _S, ".php .phtml .php3 .php4 .php5 .php7 .phps", "text/x-php application/x-php text/php application/php", accepts=f"{ANY_TEXT} text/html"),
     _kind("text/x-server-page", "server page", _S, ".asp .aspx .jsp .jspx", accepts=f"{ANY_TEXT} text/html"),
     _kind("text/vbscript", "Visual Basic script", _S, ".vbs", accepts=ANY_TEXT),
@@ -240,7 +240,7 @@ KINDS: Final[tuple[Kind, ...]] = (
     # executables
     _kind("application/vnd.microsoft.portable-executable", "Windows program", _X, ".exe .dll .sys .scr .ocx .cpl .efi", "application/x-msdownload application/x-dosexec application/x-msdos-program application/exe"),
     _kind("application/x-elf", "Linux program", _X, ".elf .so .o .ko .appimage", "application/x-executable application/x-sharedlib application/x-pie-executable application/x-object"),
-    _kind("application/x-mach-binary", "macOS program", _X, ".dylib .o"),
+    _kind("application/x-mach-binary", "macOS program", _X, ".dylib .o .so"),
     _kind("application/java-vm", "Java class", _X, ".class", "application/x-java-class application/java application/x-java-vm"),
     _kind("application/java-archive", "Java archive", _X, ".jar .war", "application/x-java-archive application/x-jar", accepts=_ZIP, isa=_ZIP),
     _kind("application/vnd.android.package-archive", "Android package", _X, ".apk", accepts=f"{_ZIP} application/java-archive", isa=_ZIP),
@@ -271,7 +271,7 @@ def _by_extension() -> dict[str, tuple[Kind, ...]]:
             table[extension] = (*table.get(extension, ()), kind)
     # TypeScript is far more common among uploads than MPEG transport streams,
     # Ogg audio than Ogg video: the first one names the extension.
-    for extension in (".ts", ".ogg"):
+    for extension in (".ts", ".mts", ".ogg"):
         table[extension] = tuple(reversed(table[extension]))
     return table
 

@@ -57,7 +57,9 @@ def _truetype(head: bytes) -> str:
 
 
 def _flash(head: bytes) -> str:
-    return "application/vnd.adobe.flash.movie" if 0 < head[3] < 64 else ""  # noqa: PLR2004 - versions end at 50
+    # A version up to 50, and a length whose high byte is zero as that of any honest film.
+    plausible = head[3:4] <= b"\x32" and b"\0" in head[4:8]
+    return "application/vnd.adobe.flash.movie" if plausible else ""
 
 
 _ISOBMFF: Final = "ISO/IEC 14496-12 section 4.3, the ftyp box; MP4RA list of brands"
