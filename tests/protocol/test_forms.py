@@ -215,7 +215,7 @@ def test_events_do_not_depend_on_how_the_body_was_cut(
 @pytest.mark.parametrize(
     "near",
     [
-        b"\r--Bnd", b"\n--Bnd", b"\r\n-Bnd", b"\r\n--Bn", b"\r\n--bnd", b"--Bnd--\r\n", b"\r\n --Bnd",
+        b"\r--Bnd", b"\n--Bnd", b"\r\n-Bnd", b"\r\n--Bn", b"\r\n--bnd", b"x--Bnd--\r\n", b"\r\n --Bnd",
         b"\r\r--Bnd", b"\r\n-\r\n--Bn\r\n--B", b"\r\n--", b"\r\n", b"\r", b"\r\r\r", b"\r\n--Bn\r",
     ],
 )  # fmt: skip

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import itertools
 import random
 import time
 import tracemalloc
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from wharfinger.errors import (
@@ -114,6 +114,10 @@ BROKEN = [
     pytest.param(part(NAMED, b"--Bnd--: x"), id="the end as the name of a header"),
     pytest.param(part(NAMED) + b"x" + part(NAMED, data=b"y" * 1024), id="another form in the epilogue"),
     pytest.param(part(NAMED, end=b"\r\n") + part(NAMED, b"--Bnd--: x"), id="the end as a later header's name"),
+    pytest.param(part(NAMED, data=b"--Bnd--"), id="the end right after a header"),
+    pytest.param(part(NAMED, data=b"--Bnd--\r\n", end=b""), id="only the end after a header"),
+    pytest.param(part(FILE, data=b"--Bnd\r\n"), id="a delimiter right after a header"),
+    pytest.param(part(NAMED, end=b"\r\n") + part(FILE, data=b"--Bnd--y"), id="the end begins a file"),
     pytest.param(part(), id="no header"),
     pytest.param(part(b"Content-Type: text/plain"), id="no disposition"),
     pytest.param(part(b'Content-Disposition: attachment; name="a"'), id="another disposition"),
@@ -317,23 +321,27 @@ def test_a_form_with_any_byte_flipped_is_read_or_refused() -> None:
     assert min(outcomes.values()) > 10
 
 
+FRAGMENTS = [
+    b"--Bnd", b"--Bnd--", b"\r\n", b"\r", b"\n", b"--", b"-", b" ", b"\0", b"\x0b", b"\xc2\x85",
+    NAMED, FILE, b"Content-Type: a/b", b'; name="x"', b"x", b":", b";", b'"',
+]  # fmt: skip
+
+
 @given(
-    st.lists(
-        st.sampled_from(
-            [b"--Bnd", b"\r\n", b"--", b"\r", b"\n", b"-", NAMED, FILE, b"x", b" ", b"\0", b"Content-Type: a/b", b";"]
-        ),
-        max_size=25,
-    ).map(b"".join),
-    st.data(),
-)  # fmt: skip
-def test_any_bytes_are_read_or_refused_alike_however_they_are_cut(
-    body: bytes, data: st.DataObject
+    st.lists(st.tuples(st.integers(0, len(WHOLE)), st.integers(0, 4), st.sampled_from(FRAGMENTS))),
+    st.lists(st.integers(0, len(WHOLE)), max_size=6),
+)
+@settings(max_examples=500)
+def test_a_damaged_form_is_read_or_refused_alike_however_it_is_cut(
+    damage: list[tuple[int, int, bytes]], cuts: list[int]
 ) -> None:
+    body = WHOLE
+    for index, removed, added in damage:
+        body = body[:index] + added + body[index + removed :]
+    edges = [0, *sorted(min(cut, len(body)) for cut in cuts), len(body)]
+    pieces = [body[first:last] for first, last in pairwise(edges)]
     results: list[object] = []
-    cuts = sorted(data.draw(st.lists(st.integers(0, len(body)), max_size=6)))
-    edges = [0, *cuts, len(body)]
-    pieces = [body[a:b] for a, b in itertools.pairwise(edges)]
-    for variant in ([body], pieces, list(singly(body))):
+    for variant in ([body], pieces, singly(body)):
         try:
             results.append(shape(run(variant)))
         except WharfingerError as error:

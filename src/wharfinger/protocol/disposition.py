@@ -14,7 +14,7 @@ from typing import Final, Literal
 from urllib.parse import quote, unquote_to_bytes
 
 from wharfinger.errors import RequestError
-from wharfinger.names import ClaimedName, label, show
+from wharfinger.names import MAX_NAME_BYTES, ClaimedName, clean, show
 from wharfinger.protocol.parameters import TOKEN, parse_parameters
 
 __all__ = ["Disposition", "format_disposition", "parse_disposition"]
@@ -31,6 +31,12 @@ _CHARSETS: Final = {"utf-8": "utf-8", "iso-8859-1": "latin-1"}
 _LOOKS_ESCAPED: Final = re.compile(r"%(?=[0-9A-Fa-f]{2})")
 
 
+# Controls, formats (the bidirectional ones among them), surrogates, line separators; the two
+# joiners are letters' business in many scripts and in emoji.
+_UNFIT: Final = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
+_JOINERS: Final = frozenset("\u200c\u200d")
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Disposition:
     """A parsed Content-Disposition: its kind in lower case, the file name and the form field."""
@@ -43,11 +49,12 @@ class Disposition:
 def format_disposition(kind: Literal["attachment", "inline"], name: str) -> str:
     """Return the value of Content-Disposition for a file of this name.
 
-    The result is ASCII without control characters. Controls, bidirectional overrides and
-    unpaired surrogates of the name vanish, path separators become underscores. With
+    The result is ASCII without control characters. Controls, bidirectional overrides,
+    invisible characters and unpaired surrogates of the name vanish, path separators become
+    underscores, and a name of more than 255 bytes is cut with its extension kept. With
     nothing left of the name, the kind stands alone.
     """
-    shown = label(name)
+    shown = _announced(name)
     if not shown:
         return kind
     fallback = _LOOKS_ESCAPED.sub("_", "".join(_ascii(character) for character in shown))
@@ -80,6 +87,16 @@ def parse_disposition(value: str) -> Disposition:
         name=None if name is None else ClaimedName(name),
         field=parameters.get("name"),
     )
+
+
+def _announced(name: str) -> str:
+    kept = "".join(
+        character
+        for character in name
+        if character in _JOINERS or unicodedata.category(character) not in _UNFIT
+    )
+    kept = kept.replace("/", "_").replace("\\", "_").strip()
+    return kept if len(kept.encode("utf-8")) <= MAX_NAME_BYTES else clean(kept)
 
 
 def _ascii(character: str) -> str:

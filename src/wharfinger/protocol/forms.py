@@ -157,6 +157,7 @@ class FormParser:
         self._opening: bytes | None = _CRLF  # a first delimiter has its CRLF from the header
         self._closing: bytes | None = None
         self._recent = b""
+        self._lead = b""
         self._files = 0
         self._fields = 0
         self._fields_total = 0
@@ -280,6 +281,7 @@ class FormParser:
     # --- parts ----------------------------------------------------------------------------
 
     def _begin(self, lines: list[bytes], events: list[FormEvent]) -> None:
+        self._lead = b""
         header = self._header(lines)
         field, name = _read_disposition(header.get("content-disposition", ""))
         claimed = _read_type(header.get("content-type"))
@@ -322,6 +324,13 @@ class FormParser:
         return header
 
     def _content(self, data: bytes, events: list[FormEvent]) -> None:
+        dashes = self._delimiter[len(_CRLF) :]
+        if len(self._lead) < len(dashes):
+            self._lead += data[: len(dashes) - len(self._lead)]
+            if self._lead == dashes:
+                # RFC 2046 lets a part end with its header: the empty line would be the
+                # delimiter's own for one reader, and this is data for the next.
+                raise MalformedMultipart("A delimiter follows the header of a part.")
         if self._field is None:
             events.append(FileData(data))
             return
