@@ -4,7 +4,7 @@ The convention, in HTML comments that a reader does not see:
 
     <!-- needs: service -->     the page runs against a service of its own; where it says
                                 127.0.0.1:8080, the real port is put in, and WHARFINGER_SERVER
-                                and WHARFINGER_TOKEN are set
+                                and WHARFINGER_TOKEN are set; further words are programs
     <!-- files: a.jpg b.pdf --> small valid files of these names lie in the folder
     <!-- not run: reason -->    the next block is not run (Python is still compiled)
     <!-- check ... -->          Python over several lines that prepares or checks what is shown
@@ -17,6 +17,7 @@ to parse.
 from __future__ import annotations
 
 import io
+import json
 import os
 import re
 import subprocess
@@ -29,6 +30,8 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
+
+from support.require import program
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted([ROOT / "README.md", *ROOT.glob("docs/**/*.md")])
@@ -128,8 +131,6 @@ def _encoded(picture: Image.Image, kind: str) -> bytes:
 @contextmanager
 def running_service(folder: Path) -> Iterator[dict[str, str]]:
     """Start `wharfinger serve` on a free port; yield the environment that points at it."""
-    import json
-
     data = folder / "data"
     with subprocess.Popen(
         [BIN / "wharfinger", "serve", "--data", data, "--port", "0", "--json"],
@@ -175,6 +176,9 @@ def service(
 def test_what_a_page_shows_works_from_top_to_bottom(
     page: Path, service: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    for need in marks(page, "needs"):
+        if need != "service":
+            program(need)
     for name in marks(page, "files"):
         (tmp_path / name).write_bytes(sample(name))
     monkeypatch.chdir(tmp_path)
