@@ -30,9 +30,13 @@ _INVISIBLE: Final = frozenset("\u00ad\u200b\u2060\ufeff")
 
 # Names that Windows gives to devices, with any extension.
 _RESERVED: Final = re.compile(
-    r"(?:con|prn|aux|nul|conin\$|conout\$|com[0-9\u00b9\u00b2\u00b3]|lpt[0-9\u00b9\u00b2\u00b3])(?:\..*)?",
+    r"(?:con|prn|aux|nul|conin\$|conout\$|com[0-9\u00b9\u00b2\u00b3]|lpt[0-9\u00b9\u00b2\u00b3])\s*(?:\..*)?",
     re.IGNORECASE,
 )
+# Leading dots hide a file, leading hyphens are options to commands; Windows drops
+# trailing dots and spaces.
+_EDGES: Final = re.compile(r"\A[\s.-]+|[\s.]+\Z")
+_TRAILING: Final = re.compile(r"[\s.]+\Z")
 _RESERVED_CHARACTERS: Final = frozenset('<>:"|?*')
 
 
@@ -70,13 +74,15 @@ def clean(claimed: str, *, fallback: str = "download") -> str:
     are changed, leading dots and hyphens and trailing dots and spaces go, and the
     result is cut to 255 bytes of UTF-8 with its extension kept.
     """
-    last = re.split(r"[/\\]", unicodedata.normalize("NFC", claimed))[-1]
+    last = re.split(r"[/\\]", claimed)[-1]
     kept = "".join(
         "_" if character in _RESERVED_CHARACTERS else character
         for character in last
         if not _is_control(character) and character not in _INVISIBLE
     )
-    name = kept.strip().lstrip(".- ").rstrip(". ")
+    # Normalised after the invisible characters went: they may have kept a letter and
+    # its accent apart.
+    name = _EDGES.sub("", unicodedata.normalize("NFC", kept))
     if _RESERVED.fullmatch(name):
         name = f"_{name}"
     return _shorten(name) or fallback
@@ -111,12 +117,12 @@ def _shorten(name: str) -> str:
     encoded = name.encode("utf-8")
     if len(encoded) <= MAX_NAME_BYTES:
         return name
-    tail = extension(name).encode("utf-8")
-    if len(tail) > 32:  # noqa: PLR2004 - no honest extension is longer
-        tail = b""
-    stem = encoded[: MAX_NAME_BYTES - len(tail)].decode("utf-8", "ignore")
-    kept_extension = name[len(name) - len(tail.decode("utf-8")) :] if tail else ""
-    return stem.rstrip(". ") + kept_extension
+    # As long in characters as the extension, whose bytes differ when its case does.
+    tail = name[len(name) - len(name.rpartition(".")[2]) - 1 :] if extension(name) else ""
+    if len(tail.encode("utf-8")) > 32:  # noqa: PLR2004 - no honest extension is longer
+        tail = ""
+    stem = encoded[: MAX_NAME_BYTES - len(tail.encode("utf-8"))].decode("utf-8", "ignore")
+    return _TRAILING.sub("", stem) + tail
 
 
 def label(name: str) -> str:

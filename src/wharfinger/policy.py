@@ -109,6 +109,9 @@ class Policy:
         put(self, "types", _expand(types))
         put(self, "max_size", parse_size(max_size))
         put(self, "min_size", parse_size(min_size))
+        if not isinstance(require_agreement, bool):
+            # "no" from a configuration file would be true.
+            raise UsageError(f"require_agreement must be true or false, not {require_agreement!r}.")
         put(self, "require_agreement", require_agreement)
         if self.min_size > self.max_size:
             raise UsageError(f"min_size {self.min_size} is larger than max_size {self.max_size}.")

@@ -84,6 +84,7 @@ def show_size(size: int) -> str:
     value = float(size)
     for unit in ("KiB", "MiB", "GiB", "TiB"):
         value /= KIB
-        if value < KIB:
+        # Compared as it will be shown: one byte short of a MiB is "1.0 MiB".
+        if round(value, 1) < KIB:
             return f"{value:.1f} {unit}"
     return f"{value:.0f} TiB"
