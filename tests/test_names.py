@@ -199,4 +199,4 @@ def test_a_label_keeps_what_only_some_file_systems_forbid(name: str, expected: s
 
 
 def test_a_name_cut_at_a_blank_does_not_end_in_one() -> None:
-    assert names.clean("x" * 252 + "\u00a0" + "y" * 9) == "x" * 252
+    assert names.clean("x" * 253 + "\u00a0" + "y" * 9) == "x" * 253
