@@ -216,7 +216,7 @@ class TypeNotAllowed(Rejected):
     code = "type-not-allowed"
     title = "Type not allowed"
     http_status = 415
-    hint = "Send one of the accepted types; `wharf policy show` or GET /policy/{collection} list them."
+    hint = "Send one of the accepted types; GET /policy/{collection} lists those of a service."
 
 
 class ContentTypeMismatch(TypeNotAllowed):

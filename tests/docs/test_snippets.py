@@ -132,13 +132,16 @@ def _encoded(picture: Image.Image, kind: str) -> bytes:
 def running_service(folder: Path) -> Iterator[dict[str, str]]:
     """Start `wharfinger serve` on a free port; yield the environment that points at it."""
     data = folder / "data"
-    with subprocess.Popen(
-        [BIN / "wharfinger", "serve", "--data", data, "--port", "0", "--json"],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=(folder / "log").open("wb"),
-        text=True,
-    ) as server:
+    with (
+        (folder / "log").open("wb") as log,
+        subprocess.Popen(
+            [BIN / "wharfinger", "serve", "--data", data, "--port", "0", "--json"],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=log,
+            text=True,
+        ) as server,
+    ):
         try:
             assert server.stdout is not None
             first = server.stdout.readline()
