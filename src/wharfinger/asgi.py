@@ -28,7 +28,7 @@ Scope: TypeAlias = MutableMapping[str, Any]
 Message: TypeAlias = MutableMapping[str, Any]
 Receive: TypeAlias = Callable[[], Awaitable[Message]]
 Send: TypeAlias = Callable[[Message], Awaitable[None]]
-Authorize: TypeAlias = Callable[[Scope], "Principal | None | Awaitable[Principal | None]"]
+Authorize: TypeAlias = Callable[[Scope], "Principal | Awaitable[Principal | None] | None"]
 
 _BATCH: Final = 1 * MIB
 _READ: Final = 1 * MIB

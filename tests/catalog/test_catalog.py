@@ -4,6 +4,7 @@ import sqlite3
 import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -87,14 +88,16 @@ def test_one_failing_write_takes_back_nothing_of_its_neighbours(catalog: Catalog
     for thread in threads:
         thread.join()
     assert sorted(outcomes) == ["bad", "good", "good"]
-    kept = catalog.read(lambda connection: connection.execute(select(files_table.c.size)).scalars().all())
+    kept = catalog.read(
+        lambda connection: connection.execute(select(files_table.c.size)).scalars().all()
+    )
     assert sorted(kept) == [1, 2]
 
 
 def test_writes_from_many_threads_all_arrive(catalog: Catalog) -> None:
     def write(start: int) -> None:
         for number in range(start, start + 25):
-            catalog.write(lambda connection, n=number: files.add(connection, [record(n)]))
+            catalog.write(partial(files.add, stored=[record(number)]))
 
     threads = [threading.Thread(target=write, args=(start * 100,)) for start in range(8)]
     for thread in threads:
@@ -153,7 +156,7 @@ def test_a_closed_catalog_takes_no_writes(tmp_path: Path) -> None:
     catalog.close()
     catalog.close()
     with pytest.raises(Unavailable):
-        catalog.write(lambda connection: None)
+        catalog.write(lambda connection: files.add(connection, [record(1)]))
 
 
 def test_a_database_that_stays_locked_is_a_clear_error(
@@ -177,7 +180,9 @@ def test_pages_go_from_new_to_old_and_survive_removals(catalog: Catalog) -> None
 
     def sizes(after: str | None) -> list[int]:
         page = catalog.read(
-            lambda c: files.page(c, owner="somebody", collections=None, after=after, limit=2, now=NOW)
+            lambda c: files.page(
+                c, owner="somebody", collections=None, after=after, limit=2, now=NOW
+            )
         )
         return [stored.size for stored in page]
 

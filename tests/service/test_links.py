@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from support.services import Clock, make_wharf
 
+from support.services import Clock, make_wharf
 from wharfinger import StoredFile, Wharf
 from wharfinger.errors import NameRejected, NotFound, UsageError
 

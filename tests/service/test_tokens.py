@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from support.services import Clock, make_wharf
 
+from support.services import Clock, make_wharf
 from wharfinger import Principal, Wharf
 from wharfinger.errors import NotFound, UsageError
 
@@ -24,7 +24,9 @@ def wharf(tmp_path: Path, clock: Clock) -> Iterator[Wharf]:
 def test_a_secret_is_recognised_and_kept_nowhere(wharf: Wharf, tmp_path: Path) -> None:
     token, secret = wharf.tokens.create("job", {"read", "write"}, collections={"files"})
     assert wharf.tokens.authenticate(secret) == Principal(
-        id=f"token:{token.id}", scopes=frozenset({"read", "write"}), collections=frozenset({"files"})
+        id=f"token:{token.id}",
+        scopes=frozenset({"read", "write"}),
+        collections=frozenset({"files"}),
     )
     assert secret.startswith("whf_")
     wharf.close()

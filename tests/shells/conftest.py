@@ -4,9 +4,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
 from support.services import make_wharf, token
 from support.shells import SHELLS, Browser, running
-
 from wharfinger import Wharf
 
 

@@ -9,10 +9,10 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
+
 from support import samples
 from support.services import blobs_on_disk, token
 from support.shells import Answered, Browser, form
-
 from wharfinger import Wharf
 
 TEXT_HEADERS = {
@@ -452,7 +452,9 @@ def test_a_method_that_is_not_known_is_405_and_says_which_are(browser: Browser) 
     assert (options.status, options.headers["allow"]) == (204, "DELETE, GET, HEAD, OPTIONS")
 
 
-def test_health_tells_life_from_readiness(browser: Browser, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_health_tells_life_from_readiness(
+    browser: Browser, monkeypatch: pytest.MonkeyPatch
+) -> None:
     browser.token = None
     assert browser.ask("GET", "/health/live").json() == {"status": "live"}
     assert browser.ask("GET", "/health/ready").json() == {"status": "ready"}
@@ -496,7 +498,12 @@ def test_the_token_of_another_sees_nothing(browser: Browser, wharf: Wharf) -> No
     ):
         body = b"{}" if method == "POST" else None
         theirs = browser.ask(method, path, body, token=other)
-        absent = browser.ask(method, path.replace(record["id"], "0" * 32).replace(str(link["id"]), "0" * 32), body, token=other)
+        absent = browser.ask(
+            method,
+            path.replace(record["id"], "0" * 32).replace(str(link["id"]), "0" * 32),
+            body,
+            token=other,
+        )
         assert (theirs.status, theirs.body) == (404, absent.body), path
     assert browser.ask("GET", "/files", token=other).json()["files"] == []
     admin = token(wharf, "admin")
@@ -516,7 +523,9 @@ NEEDS = [
 ]
 
 
-@pytest.mark.parametrize(("method", "pattern", "scope"), NEEDS, ids=[f"{m} {p}" for m, p, _ in NEEDS])
+@pytest.mark.parametrize(
+    ("method", "pattern", "scope"), NEEDS, ids=[f"{m} {p}" for m, p, _ in NEEDS]
+)
 def test_the_gate_asks_for_a_token_then_for_the_scope_then_looks(
     browser: Browser, wharf: Wharf, method: str, pattern: str, scope: str
 ) -> None:
@@ -549,7 +558,9 @@ def test_a_token_for_one_collection_sees_no_other(browser: Browser, wharf: Wharf
     assert browser.ask("GET", "/files", token=confined).json()["files"] == []
     refused = browser.ask("POST", "/uploads/files", b"x", token=confined)
     assert refused.status == 404
-    assert browser.ask("POST", "/uploads/images", samples.image("PNG"), token=confined).status == 201
+    assert (
+        browser.ask("POST", "/uploads/images", samples.image("PNG"), token=confined).status == 201
+    )
 
 
 def test_files_of_a_public_collection_are_open_to_all(browser: Browser) -> None:
@@ -571,7 +582,9 @@ def test_the_description_names_every_route(browser: Browser) -> None:
     described = {
         (method.upper(), path) for path, methods in document["paths"].items() for method in methods
     }
-    assert described >= {(method, path.replace("uploads/files", "uploads/{collection}")) for method, path, _ in NEEDS}
+    assert described >= {
+        (method, path.replace("uploads/files", "uploads/{collection}")) for method, path, _ in NEEDS
+    }
     for path, methods in document["paths"].items():
         for operation in methods.values():
             named = {one["name"] for one in operation["parameters"] if one["in"] == "path"}

@@ -63,5 +63,8 @@ def token(wharf: Wharf, *scopes: str, collections: Iterable[str] | None = None) 
 def blobs_on_disk(folder: Path) -> list[Path]:
     """Return every file in the store and in staging: what an upload could have left behind."""
     return [
-        path for name in ("files", "staging") for path in (folder / name).rglob("*") if path.is_file()
+        path
+        for name in ("files", "staging")
+        for path in (folder / name).rglob("*")
+        if path.is_file()
     ]

@@ -62,9 +62,13 @@ class Catalog:
                 migrate(connection)
         except (DatabaseError, sqlite3.Error) as error:
             self._engine.dispose()
-            raise DataFolderError(f"The catalog {path.name!r} cannot be opened: {_cause(error)}.") from error
+            raise DataFolderError(
+                f"The catalog {path.name!r} cannot be opened: {_cause(error)}."
+            ) from error
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
-        self._writer = threading.Thread(target=self._write_on, name="wharfinger-catalog", daemon=True)
+        self._writer = threading.Thread(
+            target=self._write_on, name="wharfinger-catalog", daemon=True
+        )
         self._writer.start()
         self._closed = False
 

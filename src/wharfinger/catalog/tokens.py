@@ -6,7 +6,13 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, delete, func, insert, select
 
-from wharfinger.catalog.records import Token, from_millis, maybe_from_millis, maybe_millis, to_millis
+from wharfinger.catalog.records import (
+    Token,
+    from_millis,
+    maybe_from_millis,
+    maybe_millis,
+    to_millis,
+)
 from wharfinger.catalog.tables import tokens
 
 

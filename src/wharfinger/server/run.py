@@ -24,7 +24,7 @@ from wharfinger.web import WebInterface
 
 log = logging.getLogger("wharfinger.server")
 
-ADMIN_TOKEN_FILE: Final = "admin-token"
+ADMIN_TOKEN_FILE: Final = "admin-token"  # noqa: S105 - the name of a file
 _THREADS: Final = 16
 _BACKLOG: Final = 1024
 _SWEEP_SECONDS: Final = 600

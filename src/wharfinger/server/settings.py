@@ -86,7 +86,9 @@ def load_settings(
     server_table = section(tables, "server", None)
     for key in server_table:
         if key in _LATER:
-            raise ConfigError(f"[server] {key} is not part of this version yet.", hint="Take it out.")
+            raise ConfigError(
+                f"[server] {key} is not part of this version yet.", hint="Take it out."
+            )
     refuse_unknown(server_table, _SERVER_KEYS, "[server]")
     data = chosen("data", {}, None)
     public_url = chosen("public_url", server_table, None)

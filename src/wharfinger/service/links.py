@@ -89,7 +89,9 @@ class Links:
     def of_file(self, file_id: str) -> list[Link]:
         """Return the links of a file that still work, oldest first."""
         now = self._now()
-        found = self._catalog().read(lambda connection: statements.of_file(connection, file_id, now))
+        found = self._catalog().read(
+            lambda connection: statements.of_file(connection, file_id, now)
+        )
         return [self._with_url(link) for link in found]
 
     def find(self, link_id: str) -> Link:
@@ -112,7 +114,9 @@ class Links:
 
         def look_up(connection: Connection) -> tuple[Link | None, StoredFile | None]:
             link = statements.find(connection, link_id)
-            return link, link and file_statements.find(connection, link.file_id)
+            if link is None:
+                return None, None
+            return link, file_statements.find(connection, link.file_id)
 
         link, stored = self._catalog().read(look_up)
         now = self._now()

@@ -1,4 +1,6 @@
-"""`Reception`: one file on its way in. The invariants, in their order:
+"""`Reception`: one file on its way in.
+
+The invariants, in their order:
 
 1. Every byte passes inspection before it is written, and the first 8 KiB before
    anything is.
@@ -54,9 +56,7 @@ class Reception:
         self.owner = owner
         self._store = store
         self._finish_all = finish_all
-        self._inspection = Inspection(
-            collection.policy, name=self.name, type=type, length=length
-        )
+        self._inspection = Inspection(collection.policy, name=self.name, type=type, length=length)
         self._length = length
         self._staging: Staging | None = None
         self._open = True

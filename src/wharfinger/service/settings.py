@@ -73,7 +73,11 @@ class WharfSettings:
 
     @classmethod
     def from_tables(
-        cls, tables: Mapping[str, object], *, data: Path | None = None, public_url: str | None = None
+        cls,
+        tables: Mapping[str, object],
+        *,
+        data: Path | None = None,
+        public_url: str | None = None,
     ) -> WharfSettings:
         """Return the settings that the tables of a configuration file describe.
 
@@ -114,7 +118,9 @@ def read_toml(path: Path) -> dict[str, object]:
     except FileNotFoundError as error:
         raise ConfigError(f"There is no configuration file {str(path)!r}.") from error
     except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"The configuration file {str(path)!r} cannot be read: {error}.") from error
+        raise ConfigError(
+            f"The configuration file {str(path)!r} cannot be read: {error}."
+        ) from error
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"{str(path)!r} is not valid TOML: {error}.") from error
     for name in tables:

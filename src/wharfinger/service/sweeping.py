@@ -42,7 +42,9 @@ class SweepReport:
 def sweep(catalog: Catalog, store: Store, now: datetime) -> SweepReport:
     """End what has expired, remove what nobody owns; return what was done."""
     expired = 0
-    while overdue := catalog.read(lambda connection: file_statements.overdue(connection, now, _BATCH)):
+    while overdue := catalog.read(
+        lambda connection: file_statements.overdue(connection, now, _BATCH)
+    ):
         for file_id in overdue:
             expired += end_file(catalog, store, file_id, FileState.EXPIRED, now)
     orphans = sum(_remove_orphans(catalog, store, batch) for batch in _batches(_old(store, now)))
@@ -52,9 +54,7 @@ def sweep(catalog: Catalog, store: Store, now: datetime) -> SweepReport:
     return SweepReport(expired=expired, orphans=orphans, leftovers=leftovers, links=links)
 
 
-def end_file(
-    catalog: Catalog, store: Store, file_id: str, state: FileState, now: datetime
-) -> bool:
+def end_file(catalog: Catalog, store: Store, file_id: str, state: FileState, now: datetime) -> bool:
     """End a live file: its record and links first, then its bytes; return whether it was live."""
 
     def end(connection: Connection) -> bool:

@@ -112,7 +112,7 @@ class LocalStore:
         for entry in os.scandir(self._staging):
             with contextlib.suppress(FileNotFoundError):  # its upload has just ended
                 if entry.stat().st_mtime < older_than:
-                    os.unlink(entry.path)
+                    Path(entry.path).unlink()
                     removed += 1
         return removed
 
@@ -180,7 +180,7 @@ class LocalStaging:
             os.fdatasync(self._fd)
 
     def reader(self) -> BinaryIO:
-        return open(f"/proc/self/fd/{self._fd}", "rb")  # noqa: SIM115, PTH123 - the caller closes it
+        return open(f"/proc/self/fd/{self._fd}", "rb")  # noqa: PTH123 - the caller closes it
 
     def link(self, name: str, folder_fd: int) -> None:
         """Give the file its final name in a folder; raises FileExistsError when it is taken."""
@@ -232,5 +232,7 @@ def _full_disk_is_storage_full() -> Iterator[None]:
         yield
     except OSError as error:
         if error.errno in _FULL:
-            raise StorageFull("There is no room left for this file; nothing of it was kept.") from error
+            raise StorageFull(
+                "There is no room left for this file; nothing of it was kept."
+            ) from error
         raise

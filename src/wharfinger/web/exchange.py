@@ -115,7 +115,9 @@ def error_answer(error: Exception, head: RequestHead) -> Answer:
     if not isinstance(error, WharfingerError):
         reference = secrets.token_hex(8)
         log.error("internal error %s", reference, exc_info=error)
-        error = InternalError(f"Something went wrong here; reference {reference}.", reference=reference)
+        error = InternalError(
+            f"Something went wrong here; reference {reference}.", reference=reference
+        )
     elif error.http_status >= 500:  # noqa: PLR2004 - the class of server errors
         log.error("%s %s: %s", head.method, error.code, error)
     found = problem(error, method=head.method)

@@ -13,8 +13,8 @@ from wharfinger.web.answers import Answer, empty_answer, json_answer
 from wharfinger.web.delivering import PRIVATE, PUBLIC, deliver, stored_representation
 from wharfinger.web.gate import Gate
 from wharfinger.web.intake import Intake, Intaken, begin_intake
-from wharfinger.web.requests import RequestHead
 from wharfinger.web.representing import base_url, file_record, link_record, link_url
+from wharfinger.web.requests import RequestHead
 
 _MAX_JSON: Final = 16 * 1024
 # Headers by which the resumable protocols announce themselves; neither is served yet.

@@ -145,7 +145,8 @@ class FormIntake:
             self._parser.finish()
             if not self._receptions:
                 raise RequestError(
-                    "The form has no file.", hint="Send it as a part with a filename, as curl -F does."
+                    "The form has no file.",
+                    hint="Send it as a part with a filename, as curl -F does.",
                 )
             files = self._wharf.finish_all(self._receptions)
         finally:

@@ -44,7 +44,11 @@ _QUERY = {
     "/files": [
         {"name": "collection", "in": "query", "schema": {"type": "string"}},
         {"name": "after", "in": "query", "schema": {"type": "string"}},
-        {"name": "limit", "in": "query", "schema": {"type": "integer", "minimum": 1, "maximum": 1000}},
+        {
+            "name": "limit",
+            "in": "query",
+            "schema": {"type": "integer", "minimum": 1, "maximum": 1000},
+        },
     ],
 }
 

@@ -47,7 +47,9 @@ def upgrade() -> None:
     op.create_table(
         "links",
         sa.Column("id", sa.String(32), primary_key=True),
-        sa.Column("file_id", sa.String(32), sa.ForeignKey("files.id", ondelete="CASCADE"), nullable=False),
+        sa.Column(
+            "file_id", sa.String(32), sa.ForeignKey("files.id", ondelete="CASCADE"), nullable=False
+        ),
         sa.Column("owner", sa.String(255)),
         sa.Column("created_at", sa.BigInteger, nullable=False),
         sa.Column("expires_at", sa.BigInteger, nullable=False),

@@ -1,23 +1,11 @@
-"""The Flask extension: take files in and hand files out from your own views.
-
-    files = Wharfinger(app)
-
-    @app.post("/avatar")
-    def avatar():
-        stored = files.receive("avatars")
-        return {"id": stored.id}
-
-The body is streamed from the request into the service; nothing is spooled to /tmp and
-nothing is held in memory. Errors of wharfinger that a view does not catch become
-problem documents.
-"""
+"""`Wharfinger`: what a Flask application calls."""
 
 from __future__ import annotations
 
 import hashlib
 import io
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -29,16 +17,16 @@ from werkzeug.exceptions import ClientDisconnected
 from werkzeug.routing import BuildError
 
 from wharfinger.errors import ConfigError, UsageError, WharfingerError
+from wharfinger.flask.configuration import wharf_from
+from wharfinger.flask.requests import body, check_unread, delivery_head, push_body, request_head
+from wharfinger.flask.responses import response
 from wharfinger.inspection import type_of_extension
-from wharfinger.keys import refuse_unknown
 from wharfinger.names import extension
 from wharfinger.protocol.forms import FormLimits
-from wharfinger.protocol.headers import Headers
-from wharfinger.service import Collection, Link, Principal, StoredFile, Wharf
+from wharfinger.service import Link, Principal, StoredFile, Wharf
 from wharfinger.service.links import DEFAULT_EXPIRES_IN
-from wharfinger.service.settings import WharfSettings, read_toml
 from wharfinger.units import MIB
-from wharfinger.web import Answer, FileBody, RequestHead, WebInterface
+from wharfinger.web import WebInterface
 from wharfinger.web.delivering import (
     PRIVATE,
     content_headers,
@@ -56,12 +44,6 @@ Authorize: TypeAlias = Callable[[], "Principal | None"]
 
 _BATCH: Final = 1 * MIB
 _METHODS: Final = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
-_CONFIG_KEYS: Final = (
-    "WHARFINGER_DATA",
-    "WHARFINGER_CONFIG",
-    "WHARFINGER_PUBLIC_URL",
-    "WHARFINGER_COLLECTIONS",
-)
 # The application's own files: they may change, so a cache asks before it uses its copy.
 _REVALIDATE: Final = "private, no-cache"
 _BLUEPRINT: Final = "wharfinger"
@@ -107,7 +89,7 @@ class Wharfinger:
 
     def init_app(self, app: Flask, *, wharf: Wharf | None = None) -> None:
         """Make the extension work in this application. Raises ConfigError."""
-        wharf = wharf or _wharf_from(app)
+        wharf = wharf or wharf_from(app)
         app.extensions["wharfinger"] = _State(wharf, WebInterface(wharf))
         app.register_error_handler(WharfingerError, _error_response)
 
@@ -203,7 +185,7 @@ class Wharfinger:
             last_modified=_moment(last_modified) or proven.last_modified,
             more=tuple(pair for pair in proven.headers if pair[0] == "Repr-Digest"),
         )
-        return _response(deliver(_delivery_head(), what, opened, now=wharf.now()))
+        return response(deliver(delivery_head(), what, opened, now=wharf.now()))
 
     def deliver_path(
         self,
@@ -236,7 +218,7 @@ class Wharfinger:
             etag=_etag(etag, opened.etag),
             last_modified=_moment(last_modified) or opened.modified_at,
         )
-        return _response(deliver(_delivery_head(), what, opened.file, now=self.wharf.now()))
+        return response(deliver(delivery_head(), what, opened.file, now=self.wharf.now()))
 
     def deliver_data(
         self,
@@ -283,7 +265,7 @@ class Wharfinger:
             etag=_etag(etag, tag),
             last_modified=_moment(last_modified),
         )
-        return _response(deliver(_delivery_head(), what, file, now=self.wharf.now()))
+        return response(deliver(delivery_head(), what, file, now=self.wharf.now()))
 
     # --- links and the whole interface --------------------------------------------------
 
@@ -351,29 +333,29 @@ class Wharfinger:
     def _answer(self, path: str) -> Response:
         whole = request.path
         mount = whole[: len(whole) - len(path)].rstrip("/")
-        head = _head(
+        head = request_head(
             path=f"/{path}", root=request.root_path.rstrip("/") + mount, principal=self._principal()
         )
         exchange = _state().interface.exchange(head)
         try:
             answer = exchange.begin()
             if answer is None:
-                answer = _push_body(exchange.write) or exchange.finish()
+                answer = push_body(exchange.write) or exchange.finish()
         except (ClientDisconnected, OSError):
             answer = exchange.cut_short()
         finally:
             exchange.abort()
-        return _response(answer)
+        return response(answer)
 
     def _take_in(self, collection: str, *, max_files: int) -> Intaken:
-        _check_unread()
-        head = _head()
+        check_unread()
+        head = request_head()
         intake: Intake = begin_intake(
             self.wharf, head, collection, self._owner(), max_files=max_files
         )
         received = 0
         try:
-            for piece in _body():
+            for piece in body():
                 received += len(piece)
                 intake.write(piece)
             return intake.finish()
@@ -392,34 +374,6 @@ class Wharfinger:
         return None if principal is None else principal.id
 
 
-# --- configuration ------------------------------------------------------------------------
-
-
-def _wharf_from(app: Flask) -> Wharf:
-    config = app.config
-    given = [key for key in config if key.startswith("WHARFINGER_")]
-    refuse_unknown(given, _CONFIG_KEYS, "app.config")
-    root = Path(app.root_path)
-    named = config.get("WHARFINGER_CONFIG")
-    tables = {} if named is None else read_toml(root / named)
-    more = config.get("WHARFINGER_COLLECTIONS", {})
-    if not isinstance(more, Mapping):
-        raise ConfigError("WHARFINGER_COLLECTIONS must be names with their tables.")
-    data = config.get("WHARFINGER_DATA")
-    if data is None and not tables.get("store"):
-        data = Path(app.instance_path) / "wharfinger"
-    settings = WharfSettings.from_tables(
-        tables,
-        data=None if data is None else root / data,
-        public_url=config.get("WHARFINGER_PUBLIC_URL"),
-    )
-    return Wharf(
-        settings.with_collections(
-            {name: Collection.from_mapping(name, table) for name, table in more.items()}
-        )
-    )
-
-
 def _state() -> _State:
     state = current_app.extensions.get("wharfinger")
     if state is None:
@@ -427,125 +381,8 @@ def _state() -> _State:
     return state  # type: ignore[no-any-return]  # only init_app puts it there
 
 
-# --- the request --------------------------------------------------------------------------
-
-
-def _head(
-    *, path: str | None = None, root: str = "", principal: Principal | None = None
-) -> RequestHead:
-    chunked = "chunked" in request.headers.get("Transfer-Encoding", "").lower()
-    length = request.content_length
-    return RequestHead(
-        method=request.method,
-        path=request.path if path is None else path,
-        query=request.query_string.decode("latin-1"),
-        headers=Headers((name, value) for name, value in request.headers.items()),
-        root=root,
-        scheme=request.scheme,
-        length=length if length is not None else None if chunked else 0,
-        # PEP 3333 lets a server pass a chunked body without telling where it ends.
-        framed=length is not None
-        or not chunked
-        or bool(request.environ.get("wsgi.input_terminated")),
-        principal=principal,
-    )
-
-
-def _delivery_head() -> RequestHead:
-    """Return the head to plan a delivery by: a view for POST may answer with a file too, whole."""
-    if request.method in ("GET", "HEAD"):
-        return _head()
-    return RequestHead(method="GET", path=request.path, headers=Headers())
-
-
-def _check_unread() -> None:
-    # Werkzeug keeps what it has parsed in the request's own dictionary.
-    parsed = [name for name in ("form", "files", "_cached_data", "data") if name in vars(request)]
-    if parsed:
-        raise UsageError(
-            "This request's body has been read already, by request.form, .files or .data.",
-            hint="Call receive first, or pass the part: files.receive(..., file=request.files[...]).",
-        )
-
-
-def _body() -> Iterator[bytes]:
-    return iter(lambda: request.stream.read(_BATCH), b"")
-
-
-def _push_body(write: Callable[[bytes], Answer | None]) -> Answer | None:
-    for piece in _body():
-        answer = write(piece)
-        if answer is not None:
-            return answer
-    return None
-
-
-# --- the response -------------------------------------------------------------------------
-
-
-def _response(answer: Answer) -> Response:
-    # Bytes go in a list, because Werkzeug would count them and overwrite our Content-Length,
-    # which for HEAD tells what GET would send.
-    body: Any = [answer.body]
-    if isinstance(answer.body, FileBody):
-        body = _file_iterable(answer.body)
-    response = Response(
-        body,
-        status=answer.status,
-        headers=list(answer.headers),
-        direct_passthrough=isinstance(answer.body, FileBody),
-    )
-    if not any(name == "Content-Type" for name, _ in answer.headers):
-        del response.headers["Content-Type"]
-    return response
-
-
-def _file_iterable(body: FileBody) -> Iterable[bytes]:
-    """Return what a WSGI server sends: its own wrapper (sendfile) where that sends just the span.
-
-    A wrapper begins at the file's position; that it also ends after Content-Length bytes is
-    known of gunicorn alone, so other servers get it for spans that end with the file.
-    """
-    environ = request.environ
-    wrapper = environ.get("wsgi.file_wrapper")
-    size = _size_on_disk(body.file)
-    if wrapper is not None and size is not None and len(body.spans) == 1:
-        span = body.spans[0]
-        to_the_end = span.start + span.length == size
-        if to_the_end or environ.get("SERVER_SOFTWARE", "").startswith("gunicorn"):
-            body.file.seek(span.start)
-            return wrapper(body.file, _BATCH)  # type: ignore[no-any-return]  # PEP 3333
-    return _Pieces(body)
-
-
-def _size_on_disk(file: BinaryIO) -> int | None:
-    """Return the size of a real file, or None for one that lives in memory."""
-    try:
-        return os.fstat(file.fileno()).st_size
-    except (OSError, AttributeError):  # io.UnsupportedOperation is an OSError
-        return None
-
-
-class _Pieces:
-    """The spans of a file in reads of 1 MiB; closes the file when the server is done."""
-
-    def __init__(self, body: FileBody) -> None:
-        self._body = body
-
-    def __iter__(self) -> Iterator[bytes]:
-        for span in self._body.spans:
-            self._body.file.seek(span.start)
-            left = span.length
-            while left > 0 and (piece := self._body.file.read(min(_BATCH, left))):
-                left -= len(piece)
-                yield piece
-
-    def close(self) -> None:
-        self._body.close()
-
-
 def _error_response(error: WharfingerError) -> Response:
-    return _response(error_answer(error, _head()))
+    return response(error_answer(error, request_head()))
 
 
 def _caching(max_age: int | None, default: str) -> str:
@@ -579,7 +416,7 @@ def _is_seekable(data: BinaryIO | Iterable[bytes]) -> TypeGuard[BinaryIO]:
 
 def _pieces(data: BinaryIO | Iterable[bytes]) -> Iterable[bytes]:
     """Return a generator as it is, and a file without positions (a pipe) in pieces."""
-    return _read_through(data) if isinstance(data, io.IOBase) else cast("Iterable[bytes]", data)
+    return _read_through(data) if isinstance(data, io.IOBase) else data
 
 
 def _read_through(file: io.IOBase) -> Iterator[bytes]:

@@ -1,0 +1,45 @@
+"""`wharf config`: what is configured, and by what."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import click
+
+from wharfinger.cli import output, service
+
+
+@click.group("config", help="Look at the configuration.")
+def command() -> None:
+    """Configuration."""
+
+
+@command.command(
+    "show",
+    help="""Show every setting and what decided it: a flag, a variable, the file or a default.""",
+)
+@service.data_options
+def show(*, data: str | None, config: str | None) -> None:
+    """Show the configuration."""
+    settings = service.load(data=data, config=config)
+    wharf = settings.wharf
+    values: Mapping[str, object] = {
+        "config": None if settings.config is None else str(settings.config),
+        "data": str(wharf.data),
+        "host": settings.host,
+        "port": settings.port,
+        "public_url": wharf.public_url,
+        "store": str(wharf.store_folder),
+        "catalog": str(wharf.catalog_file),
+    }
+    collections = {name: found.describe() for name, found in sorted(wharf.collections.items())}
+    if output.is_json():
+        output.emit({**values, "sources": dict(settings.sources), "collections": collections})
+        return
+    for key, value in values.items():
+        source = settings.sources.get(key)
+        output.emit({}, f"{key} = {value}" + (f"  ({source})" if source else ""))
+    for name, rules in collections.items():
+        types = rules["types"]
+        shown = ", ".join(types) if isinstance(types, list) else "any type"
+        output.emit({}, f"collection {name}: {shown}; at most {rules['max_size']} bytes")

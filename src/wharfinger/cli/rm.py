@@ -1,0 +1,37 @@
+"""`wharf rm`: remove files."""
+
+from __future__ import annotations
+
+import click
+
+from wharfinger.cli import output, remote
+from wharfinger.cli.credentials import server_options
+from wharfinger.cli.options import timeout_option
+from wharfinger.client.remote import file_id
+from wharfinger.errors import EXIT_SOME_FAILED, WharfingerError
+
+
+@click.command("rm", help="Remove the files ID..., and their links, at once and for good.")
+@click.argument("identities", nargs=-1, required=True, metavar="ID...")
+@timeout_option
+@server_options
+def command(
+    *, identities: tuple[str, ...], timeout: float, server: str | None, token_file: str | None
+) -> int:
+    """Remove files."""
+    failures: list[WharfingerError] = []
+    with remote.connect(server, token_file, timeout) as wharf:
+        for identity in identities:
+            try:
+                wharf.remove(identity)
+            except WharfingerError as error:
+                if len(identities) == 1:
+                    raise
+                output.fail(error)
+                failures.append(error)
+            else:
+                removed = file_id(identity)
+                output.emit({"id": removed, "removed": True}, f"removed {removed}")
+    if not failures:
+        return 0
+    return failures[0].exit_code if len(failures) == len(identities) else EXIT_SOME_FAILED

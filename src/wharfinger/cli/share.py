@@ -1,0 +1,51 @@
+"""`wharf share`: a link to a file."""
+
+from __future__ import annotations
+
+import click
+
+from wharfinger.cli import output, remote
+from wharfinger.cli.credentials import server_options
+from wharfinger.cli.options import timeout_option
+from wharfinger.units import parse_duration
+
+
+@click.command(
+    "share",
+    help="""Make a link by which whoever has it may download the file ID; print its address.
+
+    The link works for a week unless --expires-in says otherwise.
+    """,
+)
+@click.argument("identity", metavar="ID")
+@click.option("--expires-in", metavar="TIME", help="Such as '1 h' or '30 d'.")
+@click.option(
+    "--max-downloads", type=click.IntRange(min=1), metavar="N", help="How often it may be used."
+)
+@click.option("--download-name", metavar="NAME", help="The name to save it under.")
+@click.option("--inline", is_flag=True, help="Show harmless types in the browser.")
+@timeout_option
+@server_options
+def command(
+    *,
+    identity: str,
+    expires_in: str | None,
+    max_downloads: int | None,
+    download_name: str | None,
+    inline: bool,
+    timeout: float,
+    server: str | None,
+    token_file: str | None,
+) -> None:
+    """Make a link."""
+    wishes: dict[str, object] = {
+        "expires_in": None if expires_in is None else parse_duration(expires_in),
+        "max_downloads": max_downloads,
+        "download_name": download_name,
+        "disposition": "inline" if inline else None,
+    }
+    with remote.connect(server, token_file, timeout) as wharf:
+        link = wharf.share(
+            identity, {key: value for key, value in wishes.items() if value is not None}
+        )
+    output.emit(link, str(link["url"]))

@@ -1,0 +1,47 @@
+"""The service that an application's configuration keys describe."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+from flask import Flask
+
+from wharfinger.errors import ConfigError
+from wharfinger.keys import refuse_unknown
+from wharfinger.service import Collection, Wharf
+from wharfinger.service.settings import WharfSettings, read_toml
+
+_CONFIG_KEYS: Final = (
+    "WHARFINGER_DATA",
+    "WHARFINGER_CONFIG",
+    "WHARFINGER_PUBLIC_URL",
+    "WHARFINGER_COLLECTIONS",
+)
+
+
+def wharf_from(app: Flask) -> Wharf:
+    """Return the service that the application's configuration describes. Raises ConfigError."""
+    config = app.config
+    given = [key for key in config if key.startswith("WHARFINGER_")]
+    refuse_unknown(given, _CONFIG_KEYS, "app.config")
+    root = Path(app.root_path)
+    named = config.get("WHARFINGER_CONFIG")
+    tables = {} if named is None else read_toml(root / named)
+    more = config.get("WHARFINGER_COLLECTIONS", {})
+    if not isinstance(more, Mapping):
+        raise ConfigError("WHARFINGER_COLLECTIONS must be names with their tables.")
+    data = config.get("WHARFINGER_DATA")
+    if data is None and not tables.get("store"):
+        data = Path(app.instance_path) / "wharfinger"
+    settings = WharfSettings.from_tables(
+        tables,
+        data=None if data is None else root / data,
+        public_url=config.get("WHARFINGER_PUBLIC_URL"),
+    )
+    return Wharf(
+        settings.with_collections(
+            {name: Collection.from_mapping(name, table) for name, table in more.items()}
+        )
+    )

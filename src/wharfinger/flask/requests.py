@@ -1,0 +1,70 @@
+"""The current Flask request as the values that `web` knows, and its body as a stream."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Final
+
+from flask import request
+
+from wharfinger.errors import UsageError
+from wharfinger.protocol.headers import Headers
+from wharfinger.service import Principal
+from wharfinger.units import MIB
+from wharfinger.web import Answer, RequestHead
+
+_BATCH: Final = 1 * MIB
+
+
+def request_head(
+    *, path: str | None = None, root: str = "", principal: Principal | None = None
+) -> RequestHead:
+    """Return the head of the current request; `path` and `root` when a blueprint is mounted."""
+    chunked = "chunked" in request.headers.get("Transfer-Encoding", "").lower()
+    length = request.content_length
+    return RequestHead(
+        method=request.method,
+        path=request.path if path is None else path,
+        query=request.query_string.decode("latin-1"),
+        headers=Headers((name, value) for name, value in request.headers.items()),
+        root=root,
+        scheme=request.scheme,
+        length=length if length is not None else None if chunked else 0,
+        # PEP 3333 lets a server pass a chunked body without telling where it ends.
+        framed=length is not None
+        or not chunked
+        or bool(request.environ.get("wsgi.input_terminated")),
+        principal=principal,
+    )
+
+
+def delivery_head() -> RequestHead:
+    """Return the head to plan a delivery by: a view for POST may answer with a file too, whole."""
+    if request.method in ("GET", "HEAD"):
+        return request_head()
+    return RequestHead(method="GET", path=request.path, headers=Headers())
+
+
+def check_unread() -> None:
+    """Raise UsageError when something else has read the body of the current request."""
+    # Werkzeug keeps what it has parsed in the request's own dictionary.
+    parsed = [name for name in ("form", "files", "_cached_data", "data") if name in vars(request)]
+    if parsed:
+        raise UsageError(
+            "This request's body has been read already, by request.form, .files or .data.",
+            hint="Call receive first, or pass the part: files.receive(..., file=request.files[...]).",
+        )
+
+
+def body() -> Iterator[bytes]:
+    """Yield the body of the current request as it comes, at most a MiB at once."""
+    return iter(lambda: request.stream.read(_BATCH), b"")
+
+
+def push_body(write: Callable[[bytes], Answer | None]) -> Answer | None:
+    """Push the body piece by piece; return the answer with which `write` stops it, if any."""
+    for piece in body():
+        answer = write(piece)
+        if answer is not None:
+            return answer
+    return None

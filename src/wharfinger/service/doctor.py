@@ -1,0 +1,189 @@
+"""The examination of an installation: one function a check, nothing made or changed."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Final, Literal, TypeAlias
+
+from wharfinger.catalog.migrations import HEAD
+from wharfinger.errors import DataFolderError
+from wharfinger.service import keyring
+from wharfinger.service.settings import WharfSettings
+from wharfinger.units import GIB, show_size
+
+Grade: TypeAlias = Literal["ok", "warning", "failure"]
+
+_LITTLE_SPACE: Final = 1 * GIB
+# Released after this, so a clock before it is wrong, and links and expiry with it.
+_BUILT: Final = datetime(2026, 1, 1, tzinfo=UTC)
+_CLOCK_SLACK: Final = timedelta(minutes=2)
+_OPTIONAL: Final = {
+    "aiohttp": "the stand-alone server: pip install 'wharfinger[server]'",
+    "Flask": "the Flask extension: pip install 'wharfinger[flask]'",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What one check found, and what to do about it ("" when nothing)."""
+
+    check: str
+    grade: Grade
+    detail: str
+    advice: str = ""
+
+
+def examine(settings: WharfSettings) -> Iterator[Finding]:
+    """Yield the findings of every check."""
+    checks: tuple[Callable[[WharfSettings], Finding], ...] = (
+        _data_folder,
+        _same_file_system,
+        _free_space,
+        _catalog,
+        _key,
+        _clock,
+    )
+    for check in checks:
+        yield check(settings)
+    yield from _optional_parts()
+
+
+def _data_folder(settings: WharfSettings) -> Finding:
+    data = settings.data
+    if not data.exists():
+        parent = next(folder for folder in (data, *data.absolute().parents) if folder.exists())
+        if os.access(parent, os.W_OK):
+            return Finding(
+                "data folder", "ok", f"{data} is not there yet; the service will make it."
+            )
+        return Finding(
+            "data folder", "failure", f"{data} is not there and cannot be made.",
+            f"Let the service's user write to {parent}, or choose another folder with --data.",
+        )  # fmt: skip
+    if not data.is_dir():
+        return Finding(
+            "data folder", "failure", f"{data} is a file.", "Choose another with --data."
+        )
+    if not os.access(data, os.R_OK | os.W_OK | os.X_OK):
+        return Finding(
+            "data folder", "failure", f"{data} cannot be written by this user.",
+            "Run this as the service's user, or give that user the folder (chown).",
+        )  # fmt: skip
+    if data.stat().st_mode & 0o077:
+        return Finding(
+            "data folder", "warning", f"{data} can be entered by other users.", f"chmod 700 {data}"
+        )
+    return Finding("data folder", "ok", f"{data} can be written.")
+
+
+def _same_file_system(settings: WharfSettings) -> Finding:
+    staging, files = settings.store_folder / "staging", settings.store_folder / "files"
+    if not staging.exists() or not files.exists():
+        return Finding("file system", "ok", "The store is not there yet.")
+    if staging.stat().st_dev != files.stat().st_dev:
+        return Finding(
+            "file system", "failure", f"{staging} and {files} are on different file systems.",
+            "Publishing is one rename or link: mount both from one file system.",
+        )  # fmt: skip
+    return Finding("file system", "ok", "Staging and files are on one file system.")
+
+
+def _free_space(settings: WharfSettings) -> Finding:
+    folder = settings.store_folder.absolute()
+    while not folder.exists():
+        folder = folder.parent
+    stats = os.statvfs(folder)
+    free = stats.f_bavail * stats.f_frsize
+    if free < _LITTLE_SPACE or stats.f_favail == 0 < stats.f_files:
+        return Finding(
+            "free space", "warning", f"{show_size(free)} are left.",
+            "Uploads that do not fit are refused with 507: make room.",
+        )  # fmt: skip
+    return Finding("free space", "ok", f"{show_size(free)} are left.")
+
+
+def _catalog(settings: WharfSettings) -> Finding:
+    path = settings.catalog_file
+    if not path.exists():
+        return Finding("catalog", "ok", "It is not there yet; the service will make it.")
+    try:
+        with closing(_read_only(path)) as database:
+            (revision,) = database.execute("SELECT version_num FROM alembic_version").fetchone()
+            (state,) = database.execute("PRAGMA quick_check(1)").fetchone()
+    except (sqlite3.Error, TypeError) as error:
+        return Finding(
+            "catalog", "failure", f"{path} cannot be read: {error}.", "Restore it from a backup."
+        )
+    if state != "ok":
+        return Finding("catalog", "failure", f"It is damaged: {state}", "Restore it from a backup.")
+    if revision > HEAD:
+        return Finding(
+            "catalog", "failure", f"It has revision {revision}; this version knows {HEAD}.",
+            "A newer version made it: install that version again.",
+        )  # fmt: skip
+    if revision < HEAD:
+        return Finding(
+            "catalog", "ok", f"Revision {revision}; it is brought to {HEAD} at the next start."
+        )
+    return Finding("catalog", "ok", f"Revision {revision}, sound.")
+
+
+def _key(settings: WharfSettings) -> Finding:
+    path = settings.data / "keys"
+    if not path.exists():
+        return Finding("key", "ok", "It is not there yet; the service will make it.")
+    try:
+        keys = keyring.load_or_make(path)
+    except DataFolderError as error:
+        return Finding("key", "failure", error.detail, error.hint)
+    if path.stat().st_mode & 0o077:
+        return Finding("key", "failure", f"{path} can be read by others.", f"chmod 600 {path}")
+    return Finding("key", "ok", f"{len(keys)} in the ring.")
+
+
+def _clock(settings: WharfSettings) -> Finding:
+    now = datetime.now(UTC)
+    if now < _BUILT:
+        return Finding(
+            "clock", "failure", f"It says {now:%Y-%m-%d}, which is over.",
+            "Links and expiry depend on it: set the clock (timedatectl set-ntp true).",
+        )  # fmt: skip
+    newest = _newest_record(settings.catalog_file)
+    if newest is not None and newest > now + _CLOCK_SLACK:
+        return Finding(
+            "clock", "warning", f"It says {now:%Y-%m-%d %H:%M}; the newest file is from {newest:%Y-%m-%d %H:%M}.",
+            "The clock was or is wrong: check it (timedatectl).",
+        )  # fmt: skip
+    return Finding("clock", "ok", f"{now:%Y-%m-%d %H:%M} UTC.")
+
+
+def _optional_parts() -> Iterator[Finding]:
+    for package, use in _OPTIONAL.items():
+        try:
+            version = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            yield Finding(package, "ok", f"not installed; it is for {use}")
+        else:
+            yield Finding(package, "ok", version)
+
+
+def _newest_record(path: Path) -> datetime | None:
+    if not path.exists():
+        return None
+    try:
+        with closing(_read_only(path)) as database:
+            (millis,) = database.execute("SELECT max(created_at) FROM files").fetchone()
+    except (sqlite3.Error, TypeError):
+        return None  # the check of the catalog says what is wrong with it
+    return None if millis is None else datetime.fromtimestamp(millis / 1000, UTC)
+
+
+def _read_only(path: Path) -> sqlite3.Connection:
+    return sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)
