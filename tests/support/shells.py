@@ -96,7 +96,7 @@ def stand_alone(wharf: Wharf) -> Iterator[str]:
 def wsgi(app: Flask) -> Iterator[str]:
     """Run a Flask application in Werkzeug's server."""
     server = make_server("127.0.0.1", 0, app, threaded=True)
-    thread = threading.Thread(target=server.serve_forever)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
     thread.start()
     try:
         yield f"http://127.0.0.1:{server.server_port}"
