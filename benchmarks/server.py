@@ -30,7 +30,7 @@ def large_file(plan: Plan, peer: Server, service: Service, large: Path) -> Itera
         theirs=speed["nginx"],
     )
     yield Row(
-        measure="  server CPU",
+        measure="server CPU",
         unit="s/GB",
         ours=ours.cpu / ours.gigabytes,
         against="nginx",
@@ -55,7 +55,7 @@ def small_files(plan: Plan, peer: Server, service: Service, small: Path) -> Iter
         theirs=rates["nginx"],
     )
     yield Row(
-        measure="  server CPU",
+        measure="server CPU",
         unit="us/file",
         ours=ours.cpu / ours.answered * 1e6,
         against="nginx",
@@ -72,14 +72,12 @@ def own_memory(plan: Plan, service: Service, large: Path) -> Iterator[Row]:
     yield _bound("serve idle: memory", idle, IDLE_BOUND)
     url = service.add(large)
     after_upload = memory(service.pid, "VmHWM")
-    yield _bound(
-        f"  growth for {plan.size // MIB} MiB up (peak)", after_upload - idle, GROWTH_BOUND
-    )
+    yield _bound(f"growth for {plan.size // MIB} MiB up (peak)", after_upload - idle, GROWTH_BOUND)
     _settle()
     before = memory(service.pid, "VmRSS")
     timed(_curl(url, "-H", f"@{service.header}"))
     yield _bound(
-        f"  growth for {plan.size // MIB} MiB down",
+        f"growth for {plan.size // MIB} MiB down",
         max(0, memory(service.pid, "VmRSS") - before),
         GROWTH_BOUND,
     )
