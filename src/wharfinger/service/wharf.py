@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
-from typing import BinaryIO, Final, Literal, Self
+from typing import BinaryIO, Final, Literal, Self, cast
 
 from wharfinger.catalog import Catalog, FileState, Link, StoredFile
 from wharfinger.catalog import files as statements
@@ -373,6 +373,7 @@ def _in_millis(now: Callable[[], datetime]) -> Callable[[], datetime]:
 
 
 def _pieces(stream: BinaryIO | Iterable[bytes]) -> Iterable[bytes]:
-    if hasattr(stream, "read"):
-        return iter(lambda: stream.read(_READ_SIZE), b"")
-    return stream
+    read = getattr(stream, "read", None)
+    if read is None:
+        return cast("Iterable[bytes]", stream)
+    return iter(lambda: cast("bytes", read(_READ_SIZE)), b"")
