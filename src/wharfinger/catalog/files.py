@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import Connection, Row, delete, insert, select, update
+from sqlalchemy import Connection, Row, bindparam, delete, insert, select, update
 
 from wharfinger.catalog.records import (
     FileState,
@@ -20,6 +20,9 @@ from wharfinger.catalog.tables import files
 
 # States of a file whose bytes are (to be) gone.
 ENDED: Final = (FileState.EXPIRED, FileState.REMOVED)
+
+# Asked for by every delivery, so it is composed once.
+_FIND: Final = select(files).where(files.c.id == bindparam("wanted"))
 
 
 def add(connection: Connection, stored: Iterable[StoredFile]) -> None:
@@ -46,7 +49,7 @@ def add(connection: Connection, stored: Iterable[StoredFile]) -> None:
 
 def find(connection: Connection, file_id: str) -> StoredFile | None:
     """Return the file's record whatever its state, or None."""
-    row = connection.execute(select(files).where(files.c.id == file_id)).one_or_none()
+    row = connection.execute(_FIND, {"wanted": file_id}).one_or_none()
     return None if row is None else _record(row)
 
 

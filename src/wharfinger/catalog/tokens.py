@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
-from sqlalchemy import Connection, Row, delete, func, insert, select
+from sqlalchemy import Connection, Row, bindparam, delete, func, insert, select
 
 from wharfinger.catalog.records import (
     Token,
@@ -14,6 +14,9 @@ from wharfinger.catalog.records import (
     to_millis,
 )
 from wharfinger.catalog.tables import tokens
+
+# Asked for by every request, so it is composed once.
+_BY_DIGEST: Final = select(tokens).where(tokens.c.digest == bindparam("wanted"))
 
 
 def add(connection: Connection, token: Token, digest: str) -> None:
@@ -34,7 +37,7 @@ def add(connection: Connection, token: Token, digest: str) -> None:
 
 def by_digest(connection: Connection, digest: str) -> Token | None:
     """Return the token whose secret has this digest, expired ones too, or None."""
-    row = connection.execute(select(tokens).where(tokens.c.digest == digest)).one_or_none()
+    row = connection.execute(_BY_DIGEST, {"wanted": digest}).one_or_none()
     return None if row is None else _record(row)
 
 

@@ -375,5 +375,5 @@ def _in_millis(now: Callable[[], datetime]) -> Callable[[], datetime]:
 def _pieces(stream: BinaryIO | Iterable[bytes]) -> Iterable[bytes]:
     read = getattr(stream, "read", None)
     if read is None:
-        return cast("Iterable[bytes]", stream)
+        return stream
     return iter(lambda: cast("bytes", read(_READ_SIZE)), b"")

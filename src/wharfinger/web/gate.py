@@ -67,7 +67,7 @@ class Gate:
     def file(self, head: RequestHead, scope: str, file_id: str) -> tuple[Principal, StoredFile]:
         """Return who asks and the file, if it may do that with it. Raises also NotFound."""
         principal = self.admit(head, scope)
-        return principal, self._own(principal, file_id)
+        return principal, _own(principal, self._wharf.info(file_id))
 
     def readable(self, head: RequestHead, file_id: str) -> tuple[StoredFile, bool]:
         """Return a file that the asker may read, and whether everybody may."""
@@ -76,7 +76,7 @@ class Gate:
             stored = self._wharf.info(file_id)
             if self._is_public(stored):
                 return stored, True
-            return self._own(principal, file_id), False
+            return _own(principal, stored), False
         with contextlib.suppress(NotFound):
             stored = self._wharf.info(file_id)
             if self._is_public(stored):
@@ -90,18 +90,18 @@ class Gate:
         """Return a link of a file that the asker owns. Raises also NotFound."""
         principal = self.admit(head, scope)
         link = self._wharf.links.find(link_id)
-        self._own(principal, link.file_id)
+        _own(principal, self._wharf.info(link.file_id))
         return link
-
-    def _own(self, principal: Principal, file_id: str) -> StoredFile:
-        stored = self._wharf.info(file_id)
-        if not principal.owns(stored.owner) or not principal.may_use(stored.collection):
-            raise NotFound
-        return stored
 
     def _is_public(self, stored: StoredFile) -> bool:
         collection = self._wharf.collections.get(stored.collection)
         return collection is not None and collection.visibility == "public"
+
+
+def _own(principal: Principal, stored: StoredFile) -> StoredFile:
+    if not principal.owns(stored.owner) or not principal.may_use(stored.collection):
+        raise NotFound
+    return stored
 
 
 def _check_scope(principal: Principal, scope: str) -> None:
