@@ -37,7 +37,7 @@ ROOT = Path(__file__).parents[2]
 PAGES = sorted([ROOT / "README.md", *ROOT.glob("docs/**/*.md")])
 BIN = Path(sys.executable).parent
 # How many blocks may be shown without being run; each says why.
-NOT_RUN_LIMIT = 12
+NOT_RUN_LIMIT = 8
 STEP_LIMIT = 60.0
 
 _TOKEN = re.compile(
