@@ -20,8 +20,8 @@ from wharfinger.protocol.problems import problem
 from wharfinger.service import Wharf
 from wharfinger.web import routes
 from wharfinger.web.answers import Answer, empty_answer
+from wharfinger.web.asking import Asked, Wanted
 from wharfinger.web.gate import Gate
-from wharfinger.web.handlers import Asked, Wanted
 from wharfinger.web.intake import short_body
 from wharfinger.web.requests import RequestHead
 

@@ -2,77 +2,19 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from typing import Final, Literal
 
-from wharfinger.errors import NotFound, RequestError, TooLarge
-from wharfinger.service import READ, SHARE, WRITE, FileState, StoredFile, Wharf
+from wharfinger.errors import NotFound, RequestError
+from wharfinger.service import READ, SHARE, WRITE, FileState, StoredFile
 from wharfinger.web.answers import Answer, empty_answer, json_answer
+from wharfinger.web.asking import Asked, JsonBody, Wanted
 from wharfinger.web.delivering import PRIVATE, PUBLIC, deliver, stored_representation
-from wharfinger.web.gate import Gate
-from wharfinger.web.intake import Intake, Intaken, begin_intake
+from wharfinger.web.intake import Intaken, begin_intake
 from wharfinger.web.representing import base_url, file_record, link_record, link_url
-from wharfinger.web.requests import RequestHead
 
-_MAX_JSON: Final = 16 * 1024
 # Headers by which the resumable protocols announce themselves; neither is served yet.
 _RESUMABLE: Final = ("Tus-Resumable", "Upload-Complete", "Upload-Draft-Interop-Version")
-
-
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """One request on its way through a handler."""
-
-    wharf: Wharf
-    gate: Gate
-    head: RequestHead
-    parameters: Mapping[str, str]
-
-
-@dataclass(frozen=True, slots=True)
-class Wanted:
-    """A handler's wish for the body: where it goes, and what the answer is when it is whole."""
-
-    sink: Intake | JsonBody
-    answer: Callable[[Intaken | JsonBody], Answer]
-
-
-class JsonBody:
-    """A small JSON body being gathered."""
-
-    def __init__(self) -> None:
-        self._bytes = bytearray()
-
-    def write(self, data: bytes | bytearray | memoryview) -> None:
-        """Gather more bytes. Raises TooLarge."""
-        self._bytes += data
-        if len(self._bytes) > _MAX_JSON:
-            raise TooLarge(f"A JSON body may have {_MAX_JSON} bytes.", limit=_MAX_JSON)
-
-    def finish(self) -> JsonBody:
-        """Return itself, whole."""
-        return self
-
-    def abort(self) -> None:
-        """Forget what came."""
-        self._bytes.clear()
-
-    def table(self, known: tuple[str, ...]) -> dict[str, object]:
-        """Return the object in the body ({} for an empty one). Raises RequestError."""
-        try:
-            table = json.loads(self._bytes) if self._bytes.strip() else {}
-        except (ValueError, RecursionError) as error:
-            raise RequestError("The body is not valid JSON.") from error
-        if not isinstance(table, dict):
-            raise RequestError("The body must be a JSON object.")
-        for key in table:
-            if key not in known:
-                raise RequestError(
-                    f"Unknown key {key[:40]!r} in the body.", hint=f"Known: {', '.join(known)}."
-                )
-        return table
 
 
 # --- files in -----------------------------------------------------------------------------
@@ -263,10 +205,3 @@ def ready(asked: Asked) -> Answer:
     """GET /health/ready."""
     asked.wharf.check()
     return json_answer(200, {"status": "ready"}, method=asked.head.method)
-
-
-def openapi(asked: Asked) -> Answer:
-    """GET /openapi.json."""
-    from wharfinger.web.openapi import description
-
-    return json_answer(200, description(asked.head.root or "/"), method=asked.head.method)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from http import HTTPStatus
 from typing import Any
 
 from wharfinger._version import __version__
-from wharfinger.web.routes import ROUTES, Route
+from wharfinger.web.asking import Route
 
 _PARAMETER = re.compile(r"\{(\w+)\}")
 _RECORD = {
@@ -53,10 +54,10 @@ _QUERY = {
 }
 
 
-def description(root: str) -> dict[str, Any]:
+def description(routes: Iterable[Route], root: str) -> dict[str, Any]:
     """Return the whole description; `root` is the mount point."""
     paths: dict[str, dict[str, Any]] = {}
-    for route in ROUTES:
+    for route in routes:
         paths.setdefault(route.pattern, {})[route.method.lower()] = _operation(route)
     return {
         "openapi": "3.1.0",

@@ -2,31 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import TypeAlias
+from collections.abc import Mapping
+from typing import Final
 
 from wharfinger.errors import MethodNotAllowed, NotFound
 from wharfinger.web import handlers
-from wharfinger.web.answers import Answer
-from wharfinger.web.handlers import Asked, Wanted
-
-Handler: TypeAlias = Callable[[Asked], Answer | Wanted]
-
-
-@dataclass(frozen=True, slots=True)
-class Route:
-    """One method on one path. `scope` is what it needs; "" marks those open to all."""
-
-    method: str
-    pattern: str
-    handler: Handler
-    scope: str
-    summary: str
-    statuses: tuple[int, ...]
+from wharfinger.web.answers import Answer, json_answer
+from wharfinger.web.asking import Asked, Route
+from wharfinger.web.openapi import description
 
 
-ROUTES = (
+def openapi(asked: Asked) -> Answer:
+    """GET /openapi.json."""
+    document = description(ROUTES, asked.head.root or "/")
+    return json_answer(200, document, method=asked.head.method)
+
+
+ROUTES: Final = (
     Route("POST", "/uploads/{collection}", handlers.upload, "write",
           "Receive files: a form or the raw bytes of one file", (201, 400, 411, 413, 415, 422, 507)),
     Route("GET", "/files", handlers.list_files, "read", "List files, newest first", (200, 400)),
@@ -45,7 +37,7 @@ ROUTES = (
     Route("GET", "/health/live", handlers.live, "", "Whether the process answers", (200,)),
     Route("GET", "/health/ready", handlers.ready, "",
           "Whether files can be received and handed out", (200, 503)),
-    Route("GET", "/openapi.json", handlers.openapi, "", "This description", (200,)),
+    Route("GET", "/openapi.json", openapi, "", "This description", (200,)),
 )  # fmt: skip
 
 

@@ -1,0 +1,86 @@
+"""What a handler gets and what it may wish for: `Asked`, `Wanted`, a small JSON body."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Final, TypeAlias
+
+from wharfinger.errors import RequestError, TooLarge
+from wharfinger.service import Wharf
+from wharfinger.web.answers import Answer
+from wharfinger.web.gate import Gate
+from wharfinger.web.intake import Intake, Intaken
+from wharfinger.web.requests import RequestHead
+
+_MAX_JSON: Final = 16 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """One request on its way through a handler."""
+
+    wharf: Wharf
+    gate: Gate
+    head: RequestHead
+    parameters: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """A handler's wish for the body: where it goes, and what the answer is when it is whole."""
+
+    sink: Intake | JsonBody
+    answer: Callable[[Intaken | JsonBody], Answer]
+
+
+class JsonBody:
+    """A small JSON body being gathered."""
+
+    def __init__(self) -> None:
+        self._bytes = bytearray()
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        """Gather more bytes. Raises TooLarge."""
+        self._bytes += data
+        if len(self._bytes) > _MAX_JSON:
+            raise TooLarge(f"A JSON body may have {_MAX_JSON} bytes.", limit=_MAX_JSON)
+
+    def finish(self) -> JsonBody:
+        """Return itself, whole."""
+        return self
+
+    def abort(self) -> None:
+        """Forget what came."""
+        self._bytes.clear()
+
+    def table(self, known: tuple[str, ...]) -> dict[str, object]:
+        """Return the object in the body ({} for an empty one). Raises RequestError."""
+        try:
+            table = json.loads(self._bytes) if self._bytes.strip() else {}
+        except (ValueError, RecursionError) as error:
+            raise RequestError("The body is not valid JSON.") from error
+        if not isinstance(table, dict):
+            raise RequestError("The body must be a JSON object.")
+        for key in table:
+            if key not in known:
+                raise RequestError(
+                    f"Unknown key {key[:40]!r} in the body.", hint=f"Known: {', '.join(known)}."
+                )
+        return table
+
+
+Handler: TypeAlias = Callable[[Asked], Answer | Wanted]
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """One method on one path. `scope` is what it needs; "" marks those open to all."""
+
+    method: str
+    pattern: str
+    handler: Handler
+    scope: str
+    summary: str
+    statuses: tuple[int, ...]
