@@ -21,6 +21,7 @@ _MAX_PORT: Final = 65535
 VARIABLES: Final[Mapping[str, str]] = {
     "WHARFINGER_CONFIG": "the configuration file",
     "WHARFINGER_DATA": "the data folder",
+    "WHARFINGER_DEBUG": "shows the trace of an unknown error",
     "WHARFINGER_HOST": "the address that serve listens on",
     "WHARFINGER_PORT": "the port that serve listens on",
     "WHARFINGER_PUBLIC_URL": "the address under which others reach the service",
