@@ -19,7 +19,7 @@ from wharfinger.net import urls
 from wharfinger.units import MIB, show_size
 
 if TYPE_CHECKING:
-    from wharfinger.client.download import Download
+    from wharfinger.client.downloading import Download
     from wharfinger.client.request import Auth
     from wharfinger.client.timeouts import Timeout
 

@@ -1,6 +1,6 @@
 """The client: downloads and uploads that are judged, verified, resumed, at flat memory."""
 
-from wharfinger.client.download import Download
+from wharfinger.client.downloading import Download
 from wharfinger.client.local import inspect
 from wharfinger.client.progress import Progress
 from wharfinger.client.reply import Reply

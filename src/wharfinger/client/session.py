@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from types import TracebackType
 
-    from wharfinger.client.download import Download
+    from wharfinger.client.downloading import Download
     from wharfinger.client.reply import Reply
     from wharfinger.client.retrying import Sleep
     from wharfinger.client.sinks import Destination
@@ -107,7 +107,7 @@ class Client:
         progress: Callback | None = None,
     ) -> Download:
         """Download a file; as `wharfinger.download`, with this client's defaults."""
-        from wharfinger.client.download import Job, Rules
+        from wharfinger.client.downloading import Job, Rules
         from wharfinger.client.sinks import FileSink, open_sink
 
         if connections != 1:
@@ -160,7 +160,7 @@ class Client:
         json: object = None,
     ) -> Reply:
         """Upload one file or several; as `wharfinger.upload`, with this client's defaults."""
-        from wharfinger.client.upload import Job, check_protocol
+        from wharfinger.client.uploading import Job, check_protocol
 
         if json is not None:
             raise UsageError(

@@ -147,7 +147,11 @@ class Transport:
     def _hop(self, request: Request, watch: Stopwatch, *, private: bool) -> Answer:
         connections = self._connections(private=private)
         try:
-            return self._exchange(connections, request, watch, fresh=False)
+            # What is no GET is not sent on an idle connection: when the server closes that
+            # one in the same moment, nobody knows whether the request was taken, and it
+            # may not be repeated (RFC 9110 section 9.2.2).
+            fresh = request.method not in _IDEMPOTENT
+            return self._exchange(connections, request, watch, fresh=fresh)
         except _Stale:
             # The server closed an idle connection just as it was used again.
             return self._exchange(connections, request, watch, fresh=True)

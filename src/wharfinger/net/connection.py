@@ -31,12 +31,13 @@ from wharfinger.errors import (
 )
 from wharfinger.net import http1
 from wharfinger.net.bodies import BodyReader, reader
+from wharfinger.net.guard import AddressGuard
 from wharfinger.net.wire import Wire
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from wharfinger.net.guard import AddressGuard, Checked
+    from wharfinger.net.guard import Checked
     from wharfinger.net.http1 import Head
     from wharfinger.net.patience import Clock, Patience
     from wharfinger.net.urls import Url
@@ -63,7 +64,7 @@ class Waiting(Protocol):
 class GuardedConnection(HTTPConnection):
     """A connection over plain TCP to an address that the guard has passed."""
 
-    guard: AddressGuard
+    guard: AddressGuard = AddressGuard()  # the strict one, should nobody give another
     clock: Clock = staticmethod(time.monotonic)
     checked: Checked | None = None
     wire: Wire | None = None
@@ -279,7 +280,7 @@ def _framed(
 def _read_head(wire: Wire, patience: Patience) -> Head:
     lines: list[bytes] = []
     size = 0
-    while (line := wire.line(http1.MAX_HEAD, patience)).strip(b"\r\n") or not lines:
+    while (line := wire.line(http1.MAX_HEAD, patience)).strip(b"\r\n"):
         lines.append(line)
         size += len(line)
         if size > http1.MAX_HEAD:

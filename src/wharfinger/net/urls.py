@@ -99,7 +99,11 @@ class Url:
             UsageError, AddressRefused: as `parse`.
         """
         _refuse_unsound_characters(reference)
-        return parse(urllib.parse.urljoin(str(self), reference))
+        try:
+            joined = urllib.parse.urljoin(str(self), reference)
+        except ValueError as error:
+            raise UsageError(f"{names.show(reference, limit=80)!r} is not a reference.") from error
+        return parse(joined)
 
 
 def parse(text: str) -> Url:

@@ -1,0 +1,348 @@
+"""Going on where a download broke: only if it is certainly the same content."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+import wharfinger
+from conftest import StartPeer
+from support.folders import listing
+from support.peer import Exchange, response, saying
+from wharfinger import Client
+from wharfinger.errors import (
+    BadResponse,
+    DestinationExists,
+    DestinationUnsafe,
+    IntegrityError,
+    Interrupted,
+    LocalFileError,
+    WharfingerError,
+)
+
+CONTENT = bytes((i * 7 + i // 251) % 256 for i in range(100_000))
+OTHER = CONTENT[::-1]
+
+
+@dataclass
+class Site:
+    """A server with ranges whose content can change; the first answers are cut."""
+
+    content: bytes = CONTENT
+    etag: str = '"v1"'
+    cuts: list[int] = field(default_factory=lambda: [50_000])
+    honours_ranges: bool = True
+    honours_if_range: bool = True
+    change: Callable[[bytes], bytes] = lambda reply: reply
+    asked: list[dict[str, str]] = field(default_factory=list)
+
+    def __call__(self, exchange: Exchange) -> None:
+        headers = exchange.headers
+        self.asked.append(headers)
+        fields = {"ETag": self.etag} if self.etag else {}
+        start = int(headers.get("range", "bytes=0-").removeprefix("bytes=").removesuffix("-"))
+        same = headers.get("if-range") == self.etag or not self.honours_if_range
+        if "range" in headers and self.honours_ranges and same:
+            size = len(self.content)
+            if start >= size:
+                exchange.send(
+                    response(b"", status="416 No", Content_Range=f"bytes */{size}", fields=fields)
+                )
+                return
+            whole = response(
+                self.content[start:],
+                status="206 Partial Content",
+                Content_Range=f"bytes {start}-{size - 1}/{size}",
+                fields=fields,
+            )
+        else:
+            whole = response(self.content, fields=fields)
+        whole = self.change(whole)
+        if self.cuts:
+            end = whole.index(b"\r\n\r\n") + 4
+            whole = whole[: end + self.cuts.pop(0)]
+        exchange.send(whole)
+
+
+def fetch(url: str, dest: str = "out.bin", **options: object) -> wharfinger.Download:
+    options = {"allow_private": True, "retries": 0, "timeout": 5, **options}
+    return wharfinger.download(url, dest, **options)  # type: ignore[arg-type]
+
+
+def broken_once(site: Site, peer: StartPeer) -> str:
+    url = f"{peer(site).url}/file?id=1"
+    with pytest.raises(Interrupted):
+        fetch(url)
+    assert Path("out.bin.part").stat().st_size == 50_000
+    return url
+
+
+def test_the_same_call_resumes(peer: StartPeer, folder: Path) -> None:
+    site = Site()
+    got = fetch(broken_once(site, peer))
+    assert (folder / "out.bin").read_bytes() == CONTENT
+    assert got.resumed_from == 50_000
+    assert got.sha256 == hashlib.sha256(CONTENT).hexdigest()
+    assert (site.asked[1]["range"], site.asked[1]["if-range"]) == ("bytes=50000-", '"v1"')
+    assert sorted(listing(folder)) == ["out.bin"]
+
+
+def test_a_changed_file_restarts(peer: StartPeer, folder: Path) -> None:
+    site = Site()
+    url = broken_once(site, peer)
+    site.content, site.etag = OTHER, '"v2"'
+    got = fetch(url)
+    assert (folder / "out.bin").read_bytes() == OTHER
+    assert got.resumed_from == 0
+
+
+def test_a_server_that_ignores_ranges_restarts(peer: StartPeer, folder: Path) -> None:
+    site = Site()
+    url = broken_once(site, peer)
+    site.honours_ranges = False
+    assert fetch(url).resumed_from == 0
+    assert (folder / "out.bin").read_bytes() == CONTENT
+
+
+def test_a_server_that_ignores_if_range_is_found_out_by_its_etag(
+    peer: StartPeer, folder: Path
+) -> None:
+    site = Site()
+    url = broken_once(site, peer)
+    site.content, site.etag, site.honours_if_range = OTHER, '"v2"', False
+    assert fetch(url).resumed_from == 0
+    assert (folder / "out.bin").read_bytes() == OTHER
+    assert len(site.asked) == 3
+
+
+def test_a_content_of_another_total_restarts(peer: StartPeer, folder: Path) -> None:
+    site = Site()
+    url = broken_once(site, peer)
+    site.content = CONTENT + b"more"
+    assert fetch(url).resumed_from == 0
+    assert (folder / "out.bin").read_bytes() == CONTENT + b"more"
+
+
+def test_a_shorter_file_restarts(peer: StartPeer, folder: Path) -> None:
+    site = Site()
+    url = broken_once(site, peer)
+    site.content = b"short"
+    assert fetch(url).resumed_from == 0
+    assert (folder / "out.bin").read_bytes() == b"short"
+
+
+RANGES = {
+    "one too early": b"bytes 49999-99999/100000",
+    "one too late": b"bytes 50001-99999/100000",
+    "not to the end": b"bytes 50000-99998/100000",
+    "beyond the end": b"bytes 50000-100000/100000",
+    "no total": b"bytes 50000-99999/*",
+    "no range": b"bytes */100000",
+    "backwards": b"bytes 99999-50000/100000",
+    "other unit": b"lines 50000-99999/100000",
+    "nonsense": b"50000",
+    "huge": b"bytes 50000-99999/" + b"9" * 40,
+}
+
+
+@pytest.mark.parametrize("claimed", RANGES.values(), ids=RANGES.keys())
+def test_a_wrong_content_range_is_an_error(claimed: bytes, peer: StartPeer, folder: Path) -> None:
+    site = Site()
+    url = broken_once(site, peer)
+    site.change = lambda reply: reply.replace(b"bytes 50000-99999/100000", claimed)
+    with pytest.raises(BadResponse):
+        fetch(url)
+    assert not (folder / "out.bin").exists()
+
+
+def test_several_ranges_at_once_are_an_error(peer: StartPeer, folder: Path) -> None:
+    site = Site()
+    url = broken_once(site, peer)
+    site.change = lambda reply: reply.replace(
+        b"Content-Range: bytes 50000-99999/100000",
+        b"Content-Type: multipart/byteranges; boundary=x",
+    )
+    with pytest.raises(BadResponse):
+        fetch(url)
+
+
+@pytest.mark.parametrize("etag", ["", 'W/"v1"', "unquoted"])
+def test_without_a_strong_validator_nothing_is_resumed(
+    etag: str, peer: StartPeer, folder: Path
+) -> None:
+    site = Site(etag=etag)
+    url = f"{peer(site).url}/file"
+    with pytest.raises(Interrupted) as caught:
+        fetch(url)
+    assert "begins anew" in caught.value.hint
+    assert fetch(url).resumed_from == 0
+    assert "range" not in site.asked[1]
+    assert (folder / "out.bin").read_bytes() == CONTENT
+
+
+def test_a_date_that_is_old_enough_is_a_strong_validator(peer: StartPeer, folder: Path) -> None:
+    modified = "Sun, 06 Nov 1994 08:49:37 GMT"
+    fields = {"Last-Modified": modified, "Date": "Sun, 06 Nov 1994 09:49:37 GMT"}
+    rest = response(
+        CONTENT[50_000:],
+        status="206 Partial Content",
+        Content_Range="bytes 50000-99999/100000",
+        fields=fields,
+    )
+    server = peer(saying(response(CONTENT, fields=fields)[:-50_000], rest))
+    with pytest.raises(Interrupted):
+        fetch(server.url)
+    assert fetch(server.url).resumed_from == 50_000
+    assert server.last.headers["if-range"] == modified
+    assert (folder / "out.bin").read_bytes() == CONTENT
+
+
+def test_a_date_of_just_now_is_not_strong(peer: StartPeer, folder: Path) -> None:
+    now = "Sun, 06 Nov 1994 08:49:37 GMT"
+    server = peer(saying(response(CONTENT, Last_Modified=now, Date=now)[:-50_000]))
+    for _ in range(2):
+        with pytest.raises(Interrupted):
+            fetch(server.url)
+    assert "range" not in server.last.headers
+
+
+def test_another_address_does_not_continue_this_file(peer: StartPeer, folder: Path) -> None:
+    site = Site()
+    url = broken_once(site, peer)
+    site.content = OTHER
+    assert fetch(url.replace("id=1", "id=2")).resumed_from == 0
+    assert (folder / "out.bin").read_bytes() == OTHER
+
+
+def test_the_sidecar_does_not_hold_the_query(peer: StartPeer, folder: Path) -> None:
+    broken_once(Site(), peer)
+    record = json.loads((folder / "out.bin.part.json").read_text())
+    assert record["url"].endswith("/file")
+    assert "id=1" not in json.dumps(record)
+    assert (record["validator"], record["size"]) == ('"v1"', 100_000)
+    assert (folder / "out.bin.part").stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.parametrize(
+    "record", ["", "{", "[]", '"x"', "{}", '{"wharfinger": 2}', '{"wharfinger": 1, "url": 5}']
+)
+def test_a_broken_sidecar_is_not_trusted(record: str, peer: StartPeer, folder: Path) -> None:
+    site = Site()
+    url = broken_once(site, peer)
+    (folder / "out.bin.part.json").write_text(record)
+    with pytest.raises(DestinationExists):
+        fetch(url)
+    (folder / "out.bin.part").unlink()
+    assert fetch(url).resumed_from == 0
+
+
+def test_a_changed_part_is_found_out_by_the_digest(peer: StartPeer, folder: Path) -> None:
+    site = Site()
+    url = broken_once(site, peer)
+    with (folder / "out.bin.part").open("r+b") as part:
+        part.write(b"changed")
+    with pytest.raises(IntegrityError):
+        fetch(url, sha256=hashlib.sha256(CONTENT).hexdigest())
+    assert list(folder.iterdir()) == []
+
+
+def test_a_whole_part_is_proved_with_one_byte(peer: StartPeer, folder: Path) -> None:
+    site = Site()
+    url = broken_once(site, peer)
+    (folder / "out.bin.part").write_bytes(CONTENT)
+    assert fetch(url).resumed_from == 99_999
+    assert (folder / "out.bin").read_bytes() == CONTENT
+
+
+def test_a_part_that_is_too_long_is_cut(peer: StartPeer, folder: Path) -> None:
+    site = Site()
+    url = broken_once(site, peer)
+    (folder / "out.bin.part").write_bytes(CONTENT + b"and more")
+    fetch(url)
+    assert (folder / "out.bin").read_bytes() == CONTENT
+
+
+def test_no_resume_begins_anew_and_leaves_nothing(peer: StartPeer, folder: Path) -> None:
+    site = Site(cuts=[50_000, 60_000])
+    url = f"{peer(site).url}/file"
+    with pytest.raises(Interrupted):
+        fetch(url, resume=False)
+    assert list(folder.iterdir()) == []
+    with pytest.raises(Interrupted):
+        fetch(url)
+    assert fetch(url, resume=False).resumed_from == 0
+    assert "range" not in site.asked[2]
+    assert sorted(listing(folder)) == ["out.bin"]
+
+
+def test_retries_resume_within_one_call(peer: StartPeer, folder: Path) -> None:
+    site = Site(cuts=[30_000, 30_000, 30_000])
+    waits: list[float] = []
+    with Client(allow_private=True, retries=3, sleep=waits.append) as client:
+        got = client.download(f"{peer(site).url}/file", "out.bin")
+    assert (folder / "out.bin").read_bytes() == CONTENT
+    assert [headers.get("range") for headers in site.asked] == [
+        None, "bytes=30000-", "bytes=60000-", "bytes=90000-",
+    ]  # fmt: skip
+    assert got.resumed_from == 90_000
+    assert len(waits) == 3
+    assert all(0 < wait <= 2 for wait in waits)
+
+
+@pytest.mark.parametrize("cut", [0, 1, 8191, 8192, 8193, 99_999])
+def test_a_cut_anywhere_is_made_good(cut: int, peer: StartPeer, folder: Path) -> None:
+    site = Site(cuts=[cut])
+    with Client(allow_private=True, retries=1, sleep=lambda _seconds: None) as client:
+        client.download(f"{peer(site).url}/file", "out.bin")
+    assert (folder / "out.bin").read_bytes() == CONTENT
+    assert sorted(listing(folder)) == ["out.bin"]
+
+
+def test_a_content_that_changes_all_the_time_is_given_up(peer: StartPeer, folder: Path) -> None:
+    site = Site(honours_if_range=False)
+    url = broken_once(site, peer)
+
+    class Changing:
+        def __call__(self, exchange: Exchange) -> None:
+            exchange.send(response(b"", status="416 No"))
+
+    site_handler = Changing()
+    url = f"{peer(site_handler).url}/file"
+    with pytest.raises(WharfingerError):
+        fetch(url)
+
+
+def test_a_second_download_to_the_same_place_is_kept_off(peer: StartPeer, folder: Path) -> None:
+    site = Site()
+    url = broken_once(site, peer)
+    with (folder / "out.bin.part").open("r+b") as other:
+        fcntl.flock(other, fcntl.LOCK_EX)
+        with pytest.raises(LocalFileError, match="Another download"):
+            fetch(url)
+    assert fetch(url).resumed_from == 50_000
+
+
+def test_a_part_of_somebody_else_is_not_touched(peer: StartPeer, folder: Path) -> None:
+    (folder / "out.bin.part").write_bytes(b"mine")
+    with pytest.raises(DestinationExists):
+        fetch(peer(Site(cuts=[])).url)
+    assert (folder / "out.bin.part").read_bytes() == b"mine"
+
+
+@pytest.mark.parametrize("planted", ["out.bin.part", "out.bin.part.json"])
+def test_a_planted_symbolic_link_is_not_followed(
+    planted: str, peer: StartPeer, folder: Path
+) -> None:
+    victim = folder / "victim"
+    victim.write_bytes(b"precious")
+    (folder / planted).symlink_to(victim)
+    with pytest.raises((DestinationUnsafe, DestinationExists)):
+        fetch(peer(Site(cuts=[])).url)
+    assert victim.read_bytes() == b"precious"
+    assert not (folder / "out.bin").exists()

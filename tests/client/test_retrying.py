@@ -1,0 +1,97 @@
+"""What is tried again, and when."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import pytest
+
+from conftest import StartPeer
+from support.peer import response, saying
+from wharfinger import Client
+from wharfinger.client.retrying import Retrying, retry_after
+from wharfinger.errors import (
+    AddressRefused,
+    BadResponse,
+    ConnectFailed,
+    IntegrityError,
+    Interrupted,
+    ResponseError,
+    TransferTimeout,
+    UsageError,
+    WharfingerError,
+)
+
+
+def attempts(error: WharfingerError, *, retries: int = 3, left: float = math.inf) -> list[float]:
+    waits: list[float] = []
+    retrying = Retrying(retries=retries, sleep=waits.append, jitter=lambda: 1.0)
+    while retrying.again(error, left):
+        pass
+    return waits
+
+
+def test_waits_double_and_have_jitter() -> None:
+    assert attempts(ConnectFailed("x")) == [0.5, 1.0, 2.0]
+    waits: list[float] = []
+    Retrying(retries=1, sleep=waits.append, jitter=lambda: 0.0).again(ConnectFailed("x"), 99)
+    assert waits == [0.25]
+
+
+def test_a_wait_has_an_end() -> None:
+    assert max(attempts(ConnectFailed("x"), retries=20)) == 30.0
+
+
+WORTH = [ConnectFailed("x"), TransferTimeout("x"), Interrupted("x", received=1),
+         *(ResponseError("x", status=status) for status in (429, 502, 503, 504))]  # fmt: skip
+NOT_WORTH = [AddressRefused("x"), BadResponse("x"), IntegrityError("x"), UsageError("x"),
+             *(ResponseError("x", status=status) for status in (400, 401, 404, 409, 500, 501))]  # fmt: skip
+
+
+@pytest.mark.parametrize("error", WORTH, ids=map(repr, WORTH))
+def test_worth_another_attempt(error: WharfingerError) -> None:
+    assert len(attempts(error)) == 3
+
+
+@pytest.mark.parametrize("error", NOT_WORTH, ids=map(repr, NOT_WORTH))
+def test_not_worth_another_attempt(error: WharfingerError) -> None:
+    assert attempts(error) == []
+
+
+def test_retry_after_is_honoured_within_reason() -> None:
+    assert attempts(ResponseError("x", status=503, retry_after=7)) == [7, 7, 7]
+    assert attempts(ResponseError("x", status=503, retry_after=3600)) == []
+
+
+def test_there_is_no_wait_beyond_the_total() -> None:
+    assert attempts(ResponseError("x", status=503, retry_after=7), left=6) == []
+
+
+VALUES = [("5", 5.0), (" 120 ", 120.0), ("0", 0.0), (None, None), ("soon", None), ("-5", None),
+          ("Sun, 06 Nov 1994 08:49:37 GMT", 37.0), ("Sun, 06 Nov 1994 08:00:00 GMT", 0.0),
+          ("9" * 50, 999999999.0)]  # fmt: skip
+
+
+@pytest.mark.parametrize(("value", "seconds"), VALUES)
+def test_retry_after_is_seconds_or_a_date(value: str | None, seconds: float | None) -> None:
+    assert retry_after(value, now=784111740.0) == seconds  # 08:49:00 of that day
+
+
+def test_a_busy_server_is_asked_again(peer: StartPeer, folder: Path) -> None:
+    busy = response(b"", status="503 Busy", Retry_After="2")
+    waits: list[float] = []
+    with Client(allow_private=True, retries=2, sleep=waits.append) as client:
+        got = client.download(peer(saying(busy, busy, response(b"hello"))).url, "out")
+    assert got.size == 5
+    assert waits == [2, 2]
+
+
+def test_a_server_that_stays_busy_is_an_error(peer: StartPeer, folder: Path) -> None:
+    server = peer(saying(response(b"", status="503 Busy")))
+    with (
+        Client(allow_private=True, retries=2, sleep=lambda _seconds: None) as client,
+        pytest.raises(ResponseError),
+    ):
+        client.download(server.url, "out")
+    assert len(server.exchanges) == 3

@@ -1,0 +1,176 @@
+"""Time limits hold against a peer that drips."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import wharfinger
+from conftest import StartPeer
+from support.peer import Exchange, response
+from wharfinger import Client, Timeout
+from wharfinger.errors import TransferTimeout, UsageError
+from wharfinger.net.patience import Patience
+
+
+@pytest.fixture
+def stop() -> Iterator[threading.Event]:
+    """Ends the waiting of a handler when the test is over."""
+    event = threading.Event()
+    yield event
+    event.set()
+
+
+def drip(exchange: Exchange, stop: threading.Event, data: bytes) -> None:
+    for byte in data:
+        if stop.wait(0.05):
+            return
+        with contextlib.suppress(OSError):
+            exchange.send(bytes([byte]))
+
+
+def fetch(url: str, timeout: float | Timeout) -> float:
+    started = time.monotonic()
+    with pytest.raises(TransferTimeout) as caught:
+        wharfinger.download(url, "out.bin", allow_private=True, retries=0, timeout=timeout)
+    assert isinstance(caught.value, TimeoutError)
+    assert caught.value.exit_code == 6
+    return time.monotonic() - started
+
+
+def test_a_dripping_head_is_given_up(peer: StartPeer, folder: Path, stop: threading.Event) -> None:
+    server = peer(lambda exchange: drip(exchange, stop, b"HTTP/1.1 200 OK\r\nX: " + b"a" * 400))
+    assert fetch(server.url, Timeout(head=0.5, idle=30)) < 3
+
+
+def test_dripping_interim_answers_are_given_up(
+    peer: StartPeer, folder: Path, stop: threading.Event
+) -> None:
+    server = peer(lambda exchange: drip(exchange, stop, b"HTTP/1.1 103 Early Hints\r\n\r\n" * 19))
+    assert fetch(server.url, Timeout(head=0.5, idle=30)) < 3
+
+
+def test_a_silent_head_is_given_up(peer: StartPeer, folder: Path, stop: threading.Event) -> None:
+    server = peer(lambda _exchange: stop.wait(20) and None)
+    assert fetch(server.url, 0.4) < 3
+
+
+def test_a_dripping_body_ends_at_the_total(
+    peer: StartPeer, folder: Path, stop: threading.Event
+) -> None:
+    def handler(exchange: Exchange) -> None:
+        exchange.send(b"HTTP/1.1 200 OK\r\nContent-Length: 500\r\n\r\n")
+        drip(exchange, stop, b"x" * 400)
+
+    assert fetch(peer(handler).url, Timeout(total=0.6)) < 3
+
+
+def test_dripping_chunk_sizes_end_at_the_total(
+    peer: StartPeer, folder: Path, stop: threading.Event
+) -> None:
+    def handler(exchange: Exchange) -> None:
+        exchange.send(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
+        drip(exchange, stop, b"5;" + b"x" * 400)
+
+    assert fetch(peer(handler).url, Timeout(total=0.6)) < 3
+
+
+def test_silence_in_a_body_is_given_up_and_what_came_is_kept(
+    peer: StartPeer, folder: Path, stop: threading.Event
+) -> None:
+    def handler(exchange: Exchange) -> None:
+        exchange.send(response(b"x" * 20_000, length=50_000, ETag='"v"'))
+        stop.wait(20)
+
+    assert fetch(peer(handler).url, Timeout(idle=0.4)) < 3
+    assert (folder / "out.bin.part").stat().st_size == 20_000
+
+
+def test_a_server_that_takes_nothing_in_is_given_up(peer: StartPeer, stop: threading.Event) -> None:
+    server = peer(lambda _exchange: stop.wait(20) and None, reads_body=False)
+    started = time.monotonic()
+    with pytest.raises(TransferTimeout):
+        wharfinger.upload(
+            bytes(64_000_000), server.url, allow_private=True, timeout=Timeout(idle=0.5), retries=0
+        )
+    assert time.monotonic() - started < 10
+
+
+def test_retries_end_at_the_total(peer: StartPeer, folder: Path) -> None:
+    def handler(exchange: Exchange) -> None:
+        exchange.send(response(b"", status="503 Busy", Retry_After="60"))
+
+    waits: list[float] = []
+    with (
+        Client(
+            allow_private=True, timeout=Timeout(total=10), retries=5, sleep=waits.append
+        ) as client,
+        pytest.raises(wharfinger.WharfingerError),
+    ):
+        client.download(peer(handler).url, "out.bin")
+    assert waits == []
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def test_a_wait_is_the_silence_or_what_is_left() -> None:
+    clock = Clock()
+    patience = Patience("X", silence=30, until=150.0, clock=clock)
+    assert patience.wait() == 30
+    clock.now = 140.0
+    assert patience.wait() == 10
+    clock.now = 150.0
+    with pytest.raises(TransferTimeout, match=r"took longer than 50\.0 s"):
+        patience.wait()
+
+
+def test_without_an_end_only_silence_counts() -> None:
+    patience = Patience("X", silence=7, clock=Clock())
+    assert patience.wait() == 7
+    assert "nothing moved for 7 s" in str(patience.over())
+
+
+def test_the_minimum_rate_is_measured_over_half_a_minute() -> None:
+    clock = Clock()
+    patience = Patience("X", silence=30, min_rate=100, clock=clock)
+    patience.got(1)
+    clock.now += 29
+    patience.got(1)
+    clock.now += 1
+    with pytest.raises(TransferTimeout, match="at least 100"):
+        patience.got(1)
+
+
+def test_a_peer_that_is_fast_enough_begins_a_new_window() -> None:
+    clock = Clock()
+    patience = Patience("X", silence=30, min_rate=100, clock=clock)
+    for _ in range(10):
+        clock.now += 15
+        patience.got(1500)
+
+
+def test_a_number_means_connect_head_and_silence() -> None:
+    assert Timeout.of(7) == Timeout(connect=7, head=7, idle=7)
+    assert Timeout.of(Timeout(total=5)) == Timeout(total=5)
+    assert Timeout() == Timeout(connect=30, head=30, idle=30, total=None, min_rate=30)
+
+
+WRONG = [{"connect": 0}, {"head": -1}, {"idle": float("inf")}, {"total": 0}, {"connect": True},
+         {"idle": "5"}, {"min_rate": -1}, {"min_rate": 1.5}, {"min_rate": True}, {"connect": None}]  # fmt: skip
+
+
+@pytest.mark.parametrize("limits", WRONG, ids=map(str, WRONG))
+def test_a_limit_that_is_none_is_a_usage_error(limits: dict[str, float]) -> None:
+    with pytest.raises(UsageError):
+        Timeout(**limits)  # type: ignore[arg-type]
