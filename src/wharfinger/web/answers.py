@@ -6,6 +6,7 @@ import json
 from dataclasses import dataclass
 from typing import BinaryIO, TypeAlias
 
+from wharfinger.errors import IntegrityError
 from wharfinger.protocol.delivery import Span
 
 HeaderPairs: TypeAlias = tuple[tuple[str, str], ...]
@@ -24,6 +25,21 @@ class FileBody:
 
     file: BinaryIO
     spans: tuple[Span, ...]
+
+    def read(self) -> bytes:
+        """Return all its bytes; for small files.
+
+        Raises:
+            IntegrityError: the file is shorter than its record says.
+        """
+        pieces = []
+        for span in self.spans:
+            self.file.seek(span.start)
+            piece = self.file.read(span.length)
+            if len(piece) != span.length:
+                raise IntegrityError("A stored file is shorter than its record.")
+            pieces.append(piece)
+        return b"".join(pieces)
 
     def close(self) -> None:
         """Close the file."""
