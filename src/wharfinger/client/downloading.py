@@ -138,7 +138,6 @@ class Job:
     retrying: Retrying
     meter: Meter
     file_name: str | None
-    remote_name: bool = False
     _resumed_from: int = 0
     _in_body: bool = False
     _anew: int = 0
@@ -213,7 +212,7 @@ class Job:
     def _final_name(self, claimed: str, answer: Answer) -> str:
         fallback = names.clean(answer.url.last_segment)
         name = names.clean(claimed, fallback=fallback) if claimed else fallback
-        if self.file_name is None or self.remote_name:
+        if self.file_name is None:
             self.sink.check(name)
         return name
 
@@ -221,7 +220,7 @@ class Job:
         # Only a policy is about names; without one the caller may call a file what it likes.
         if self.rules.policy is None:
             return None
-        return name if self.remote_name or self.file_name is None else self.file_name
+        return name if self.file_name is None else self.file_name or None
 
     def _receive(
         self, answer: Answer, offer: heads.Offer, inspection: Inspection, name: str
@@ -256,7 +255,7 @@ class Job:
         self.meter.finish()
         if not self.sink.started:
             self.sink.begin(offer)  # an empty file
-        target = name if self.remote_name or self.file_name is None else self.file_name
+        target = name if self.file_name is None else self.file_name
         return Download(
             path=self.sink.publish(target),
             size=facts.size,

@@ -41,9 +41,9 @@ class Expectation:
             if text in PRESETS:
                 types.update(PRESETS[text] or ())
                 beginnings += [""] if PRESETS[text] is None else []
-            elif family.endswith("/") and essence(f"{family}x"):
+            elif family.endswith("/") and "*" not in family and essence(f"{family}x"):
                 beginnings.append(family)
-            elif text and essence(text) == text:
+            elif text and "*" not in text and essence(text) == text:
                 types.add(text)
             else:
                 raise UsageError(

@@ -126,7 +126,7 @@ class Client:
         theirs = self._theirs(headers, auth)
         watch = self._limits(timeout).start(self._transport.clock)
         retrying = self._retrying(retries)
-        sink = open_sink(dest, address, resume=resume, overwrite=overwrite)
+        sink = open_sink(dest, address, resume=resume, overwrite=overwrite, remote_name=remote_name)
         return Job(
             transport=self._transport,
             url=address,
@@ -136,8 +136,7 @@ class Client:
             watch=watch,
             retrying=retrying,
             meter=Meter(progress, self._transport.clock),
-            file_name=sink.name if isinstance(sink, FileSink) else "",
-            remote_name=remote_name,
+            file_name=None if remote_name else sink.name if isinstance(sink, FileSink) else "",
         ).run()
 
     def upload(

@@ -197,9 +197,11 @@ class StreamSink:
 
 
 def open_sink(
-    dest: Destination, url: Url, *, resume: bool, overwrite: bool
+    dest: Destination, url: Url, *, resume: bool, overwrite: bool, remote_name: bool
 ) -> FileSink | StreamSink:
     """Return the sink for a destination: a path, a folder, a binary file object or None.
+
+    With `remote_name` the final name is not known yet, and is checked when it is.
 
     Raises:
         UsageError: the destination is none of these.
@@ -210,9 +212,12 @@ def open_sink(
             raise UsageError(_WRONG_DESTINATION)
         return StreamSink(dest)
     folder, name = _folder_and_name(dest, url)
+    if remote_name and dest is not None and not Path(dest).is_dir():
+        raise UsageError("With the server's name the destination must be a folder.")
     sink = FileSink(folder, name, url, resume=resume, overwrite=overwrite)
     try:
-        sink.check(name)
+        if not remote_name:
+            sink.check(name)
     except BaseException:
         sink.close()
         raise

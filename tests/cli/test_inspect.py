@@ -1,0 +1,50 @@
+"""`wharf inspect`."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+from support.command import wharf
+from support.content import HTML, PNG
+
+
+def test_facts_are_printed(folder: Path) -> None:
+    (folder / "a.png").write_bytes(PNG)
+    digest = hashlib.sha256(PNG).hexdigest()
+    ran = wharf("inspect", "a.png")
+    assert (ran.code, ran.text) == (0, f"a.png: image/png, {len(PNG)} bytes, {digest}\n")
+    (record,) = wharf("inspect", "--json", "a.png").records
+    assert record == {"file": "a.png", "size": len(PNG), "type": "image/png", "sha256": digest}
+
+
+def test_stdin_is_judged(folder: Path) -> None:
+    assert wharf("inspect", "-", stdin=PNG).text.startswith("-: image/png, ")
+    assert wharf("inspect", "-", "--name", "a.png", stdin=HTML).code == 8
+
+
+def test_a_policy_is_applied(folder: Path) -> None:
+    (folder / "a.jpg").write_bytes(PNG)
+    assert wharf("inspect", "a.jpg").code == 0
+    ran = wharf("inspect", "a.jpg", "--policy", "images")
+    assert (ran.code, ran.text) == (8, "")
+    assert "(content-mismatch)" in ran.err
+    assert wharf("inspect", "a.jpg", "--policy", "images", "--name", "a.png").code == 0
+
+
+def test_some_failed(folder: Path) -> None:
+    (folder / "a.png").write_bytes(PNG)
+    (folder / "b.png").write_bytes(HTML)
+    ran = wharf("inspect", "a.png", "b.png", "absent", "--json")
+    assert ran.code == 3
+    assert [next(iter(record)) for record in ran.records] == ["file", "error", "error"]
+    assert wharf("inspect", "b.png", "b.png").code == 8
+    assert wharf("inspect", "absent").code == 10
+    assert wharf("inspect").code == 2
+
+
+def test_a_hostile_name_is_shown_escaped(folder: Path) -> None:
+    (folder / "a\x1b[31m.png").write_bytes(PNG)
+    ran = wharf("inspect", "a\x1b[31m.png")
+    assert "\x1b" not in ran.text
+    assert "a\\x1b[31m.png" in ran.text
