@@ -180,8 +180,8 @@ def test_a_reader_that_leaves_ends_it_quietly(peer: StartPeer, folder: Path) -> 
 
 def test_what_a_server_says_cannot_move_the_cursor(peer: StartPeer, folder: Path) -> None:
     problem = b'{"detail": "\\u001b[2J\\u202egone\\u0007"}'
-    fields = {"Content_Type": "application/problem+json"}
-    ran = wharf("get", peer(saying(response(problem, status="404 No", **fields))).url, "x")
+    fields = {"Content-Type": "application/problem+json"}
+    ran = wharf("get", peer(saying(response(problem, status="404 No", fields=fields))).url, "x")
     assert "\x1b" not in ran.err
     assert "\u202e" not in ran.err
     assert "\\x1b[2J" in ran.err

@@ -21,7 +21,7 @@ RECORD = {
 
 def created(document: object, **fields: str) -> bytes:
     body = json.dumps(document).encode()
-    return response(body, status="201 Created", Content_Type="application/json", **fields)
+    return response(body, status="201 Created", Content_Type="application/json", fields=fields)
 
 
 def test_the_address_is_printed(peer: StartPeer, folder: Path) -> None:

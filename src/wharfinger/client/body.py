@@ -12,7 +12,7 @@ import secrets
 import stat
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, Final
+from typing import TYPE_CHECKING, BinaryIO, Final, Protocol
 
 from wharfinger import names
 from wharfinger.client.partial import local_error
@@ -31,6 +31,10 @@ File = str | os.PathLike[str] | bytes | bytearray | memoryview | BinaryIO
 
 _BLOCK: Final = 256 * 1024
 _UNKNOWN: Final = "application/octet-stream"
+
+
+class _Readable(Protocol):
+    def read(self, size: int, /) -> bytes | None: ...
 
 
 @dataclass(kw_only=True)
@@ -99,10 +103,10 @@ class Content:
         except OSError as error:
             raise _unreadable(error, shown) from error
 
-    def _read(self, file: BinaryIO | os.PathLike[str]) -> Iterator[bytes | memoryview]:
+    def _read(self, file: _Readable) -> Iterator[bytes | memoryview]:
         left = self.length
         while left is None or left > 0:
-            block = file.read(_BLOCK if left is None else min(_BLOCK, left))  # type: ignore[union-attr]
+            block = file.read(_BLOCK if left is None else min(_BLOCK, left))
             if not block:
                 break
             if not isinstance(block, bytes):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from wharfinger.errors import AddressRefused, BadResponse, UsageError
 from wharfinger.net.urls import Url, parse
@@ -26,17 +26,16 @@ class Reply:
     body: bytes
     posted_to: str
 
-    def json(self) -> object:
-        """Return the body as JSON.
+    def json(self) -> Any:
+        """Return the body as JSON. Its shape is the server's affair, so it is not typed.
 
         Raises:
             BadResponse: it is not JSON.
         """
         try:
-            document: object = json.loads(self.body.decode("utf-8"))
+            return json.loads(self.body.decode("utf-8"))
         except (ValueError, RecursionError) as error:
             raise BadResponse("The server's reply is not JSON.") from error
-        return document
 
     @property
     def url(self) -> str | None:
@@ -46,7 +45,7 @@ class Reply:
         the reply's `url` unless it is the address that was posted to, else None.
         """
         try:
-            document = self.json()
+            document: object = self.json()
         except BadResponse:
             document = None
         posted_to = parse(self.posted_to)

@@ -58,9 +58,11 @@ class Body(Protocol):
     @property
     def replayable(self) -> bool:
         """Whether `pieces` can be called again."""
+        ...
 
     def pieces(self) -> Iterable[bytes | memoryview]:
         """Return the bytes of the body from its beginning."""
+        ...
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -35,6 +35,7 @@ class Sink(Protocol):
 
     def blocks(self, length: int) -> Iterator[memoryview]:
         """Yield the bytes that are held; the next write goes behind them."""
+        ...
 
     def begin(self, offer: Offer) -> None:
         """Make ready for the whole content."""

@@ -71,7 +71,7 @@ class SizedBody(BodyReader):
 
     def __init__(self, wire: Wire, patience: Patience, length: int) -> None:
         super().__init__(wire, patience)
-        self.length: int = length
+        self.length = self._length = length
         self.complete = length == 0
 
     @property
@@ -80,12 +80,12 @@ class SizedBody(BodyReader):
         return True
 
     def _next(self, view: memoryview) -> int:
-        count = self._wire.readinto(view[: self.length - self.received], self._patience)
+        count = self._wire.readinto(view[: self._length - self.received], self._patience)
         if count == 0:
             raise Interrupted("The server closed the connection early.", received=self.received)
-        if self.received + count == self.length:
+        if self.received + count == self._length:
             if self._wire.has_more():
-                raise BadResponse(f"More bytes came than the {self.length} that were announced.")
+                raise BadResponse(f"More bytes came than the {self._length} that were announced.")
             self.complete = True
         return count
 

@@ -53,12 +53,15 @@ class Waiting(Protocol):
 
     def sending(self) -> Patience:
         """How long the peer may take to take the request in."""
+        ...
 
     def head(self) -> Patience:
         """How long the head of the answer may take."""
+        ...
 
     def body(self) -> Patience:
         """How long the body may take."""
+        ...
 
 
 class GuardedConnection(HTTPConnection):
@@ -179,13 +182,14 @@ class GuardedTLSConnection(GuardedConnection, HTTPSConnection):
 class GuardedPool(HTTPConnectionPool):
     """Idle connections to one origin over plain TCP."""
 
-    ConnectionCls = GuardedConnection
+    # urllib3's protocol declares attributes that its own classes make read-only.
+    ConnectionCls = GuardedConnection  # pyright: ignore[reportAssignmentType]
 
 
 class GuardedTLSPool(HTTPSConnectionPool):
     """Idle connections to one origin over TLS."""
 
-    ConnectionCls = GuardedTLSConnection
+    ConnectionCls = GuardedTLSConnection  # pyright: ignore[reportAssignmentType]
 
 
 class Connections:
@@ -229,7 +233,9 @@ class Connections:
 
     def give(self, url: Url, connection: GuardedConnection) -> None:
         """Keep a connection whose exchange is over for the next one."""
-        self._pool(url)._put_conn(connection)  # noqa: SLF001 - as above
+        self._pool(url)._put_conn(  # noqa: SLF001 - as above
+            connection  # pyright: ignore[reportArgumentType]
+        )
 
     def close(self) -> None:
         """Close all idle connections."""
