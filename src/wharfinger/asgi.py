@@ -9,9 +9,11 @@ threads.
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import inspect
 from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from functools import partial
 from typing import Any, Final, TypeAlias, TypeVar, cast
 
@@ -41,8 +43,8 @@ def create_app(wharf: Wharf, *, authorize: Authorize | None = None) -> App:
     Args:
         wharf: the service; it stays the caller's to close.
         authorize: the application's own sign-in: a function (plain or async) from the
-            ASGI scope to a `Principal`, or None for nobody. Bearer tokens work besides it.
-            Requests that change something and rest on a cookie need a same-origin proof.
+            ASGI scope to a `Principal`, or None for nobody; a plain one runs in a thread.
+            Bearer tokens work besides it. Requests that change something and rest on a cookie need a same-origin proof.
     """
     return App(wharf, authorize)
 
@@ -75,7 +77,7 @@ class App:
             await self._send(error_answer(error, head), receive, send)
             return
         if principal is not None:
-            head = _head(scope, principal)
+            head = replace(head, principal=principal)
         exchange = self._interface.exchange(head)
         try:
             answer = await self._run(exchange.begin)
@@ -89,7 +91,12 @@ class App:
     async def _principal(self, scope: Scope) -> Principal | None:
         if self._authorize is None:
             return None
-        found = self._authorize(scope)
+        plain = not inspect.iscoroutinefunction(self._authorize)
+        if plain:  # it may well ask a database
+            context = contextvars.copy_context()
+            found = await self._run(partial(context.run, self._authorize, scope))
+        else:
+            found = self._authorize(scope)
         if inspect.isawaitable(found):
             return await found
         return found
@@ -146,7 +153,7 @@ class App:
         return await asyncio.get_running_loop().run_in_executor(self._pool, function)
 
 
-def _head(scope: Scope, principal: Principal | None = None) -> RequestHead:
+def _head(scope: Scope) -> RequestHead:
     headers = Headers(
         (name.decode("latin-1"), value.decode("latin-1")) for name, value in scope["headers"]
     )
@@ -154,8 +161,9 @@ def _head(scope: Scope, principal: Principal | None = None) -> RequestHead:
     path = scope["path"]
     # The ASGI specification keeps the mount point in `path`; older servers take it off.
     below = path[len(root) :] if root and path.startswith(f"{root}/") else path
-    length = headers.single("Content-Length") if "Content-Length" in headers else None
-    if length is not None and length.isascii() and length.isdigit():
+    # The server has judged it, because it frames the body by it; lines that repeat it agree.
+    length = (headers.get_all("Content-Length") or ("",))[0]
+    if length.isascii() and length.isdigit():
         body_length: int | None = int(length)
     elif "Transfer-Encoding" in headers or scope.get("http_version", "1.1") >= "2":
         body_length = None
@@ -169,7 +177,6 @@ def _head(scope: Scope, principal: Principal | None = None) -> RequestHead:
         root=root,
         scheme=scope.get("scheme", "http"),
         length=body_length,
-        principal=principal,
     )
 
 

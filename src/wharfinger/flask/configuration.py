@@ -32,6 +32,9 @@ def wharf_from(app: Flask) -> Wharf:
     more = config.get("WHARFINGER_COLLECTIONS", {})
     if not isinstance(more, Mapping):
         raise ConfigError("WHARFINGER_COLLECTIONS must be names with their tables.")
+    for name, table in more.items():
+        if not isinstance(table, Mapping):
+            raise ConfigError(f"WHARFINGER_COLLECTIONS: {name!r} must be a table.")
     data = config.get("WHARFINGER_DATA")
     if data is None and not tables.get("store"):
         data = Path(app.instance_path) / "wharfinger"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import io
 import os
@@ -13,10 +14,9 @@ from typing import Any, BinaryIO, Final, TypeAlias, TypeGuard, cast
 
 from flask import Blueprint, Flask, Response, current_app, request, url_for
 from werkzeug.datastructures import FileStorage
-from werkzeug.exceptions import ClientDisconnected
 from werkzeug.routing import BuildError
 
-from wharfinger.errors import ConfigError, UsageError, WharfingerError
+from wharfinger.errors import ConfigError, RequestError, UsageError, WharfingerError
 from wharfinger.flask.configuration import wharf_from
 from wharfinger.flask.requests import body, check_unread, delivery_head, push_body, request_head
 from wharfinger.flask.responses import response
@@ -35,7 +35,7 @@ from wharfinger.web.delivering import (
     stored_representation,
 )
 from wharfinger.web.exchange import error_answer
-from wharfinger.web.intake import Intake, Intaken, begin_intake, short_body
+from wharfinger.web.intake import Intake, Intaken, begin_intake
 from wharfinger.web.trusted import open_inside
 
 __all__ = ["Form", "Wharfinger"]
@@ -91,7 +91,8 @@ class Wharfinger:
         """Make the extension work in this application. Raises ConfigError."""
         wharf = wharf or wharf_from(app)
         app.extensions["wharfinger"] = _State(wharf, WebInterface(wharf))
-        app.register_error_handler(WharfingerError, _error_response)
+        if WharfingerError not in app.error_handler_spec[None][None]:  # the application's own wins
+            app.register_error_handler(WharfingerError, _error_response)
 
     def authorize(self, function: Authorize) -> Authorize:
         """Take the application's own sign-in; usable as a decorator.
@@ -124,10 +125,14 @@ class Wharfinger:
             UsageError: somebody has read the body already, and `file` was not given.
         """
         if file is not None:
+            if not file.filename:  # what a browser sends for an empty file input
+                raise RequestError("No file was chosen.", hint="Send the part with a filename.")
+            if file.seekable():
+                file.seek(0)  # whoever looked at it must not make it shorter
             return self.wharf.receive(
                 file.stream,
                 collection=collection,
-                name=file.filename or None,
+                name=file.filename,
                 type=file.mimetype or None,
                 owner=self._owner(),
             )
@@ -173,7 +178,6 @@ class Wharfinger:
         """
         wharf = self.wharf
         stored = wharf.info(file) if isinstance(file, str) else file
-        opened = wharf.open_file(stored)
         proven = stored_representation(stored)
         what = representation(
             length=stored.size,
@@ -185,6 +189,7 @@ class Wharfinger:
             last_modified=_moment(last_modified) or proven.last_modified,
             more=tuple(pair for pair in proven.headers if pair[0] == "Repr-Digest"),
         )
+        opened = wharf.open_file(stored)
         return response(deliver(delivery_head(), what, opened, now=wharf.now()))
 
     def deliver_path(
@@ -209,16 +214,17 @@ class Wharfinger:
             NotFound: there is no such plain file.
         """
         opened = open_inside(Path(current_app.root_path) / folder, name)
-        what = representation(
-            length=opened.size,
-            media_type=mimetype or _type_by_name(opened.name),
-            name=download_name or opened.name,
-            disposition="attachment" if as_attachment else "inline",
-            cache_control=_caching(max_age, _REVALIDATE),
-            etag=_etag(etag, opened.etag),
-            last_modified=_moment(last_modified) or opened.modified_at,
-        )
-        return response(deliver(delivery_head(), what, opened.file, now=self.wharf.now()))
+        with _closed_on_error(opened.file):
+            what = representation(
+                length=opened.size,
+                media_type=mimetype or _type_by_name(opened.name),
+                name=download_name or opened.name,
+                disposition="attachment" if as_attachment else "inline",
+                cache_control=_caching(max_age, _REVALIDATE),
+                etag=_etag(etag, opened.etag),
+                last_modified=_moment(last_modified) or opened.modified_at,
+            )
+            return response(deliver(delivery_head(), what, opened.file, now=self.wharf.now()))
 
     def deliver_data(
         self,
@@ -239,23 +245,34 @@ class Wharfinger:
         after sending. The other arguments are those of `send_file`.
 
         Raises:
-            UsageError: neither `mimetype` nor `download_name` tells the type.
+            UsageError: neither `mimetype` nor `download_name` tells the type, or the data is
+                text and not bytes.
         """
+        if _is_text(data):
+            raise UsageError("The data is text.", hint="Encode it, or open the file in mode 'rb'.")
         if mimetype is None and download_name is None:
             raise UsageError("Say what the data is: give mimetype or download_name.")
         media_type = mimetype or _type_by_name(download_name or "")
         kind: Any = "attachment" if as_attachment else "inline"
         caching = _caching(max_age, _REVALIDATE)
-        if isinstance(data, bytes):
+        moment = _moment(last_modified)
+        tag: str | None = None
+        if isinstance(data, (bytes, bytearray, memoryview)):
             file: BinaryIO = io.BytesIO(data)
-            length = len(data)
-            tag: str | None = f'"{hashlib.sha256(data).hexdigest()}"'
+            length = file.seek(0, io.SEEK_END)
+            tag = f'"{hashlib.sha256(data).hexdigest()}"'
         elif _is_seekable(data):
-            file, tag = data, None
+            file = data
             length = file.seek(0, io.SEEK_END)
         else:
-            headers = content_headers(media_type, download_name, kind, caching)
-            return Response(_pieces(data), headers=list(headers))
+            made = Response(
+                _pieces(data),
+                headers=list(content_headers(media_type, download_name, kind, caching)),
+            )
+            made.last_modified = moment
+            if (wished := _etag(etag, None)) is not None:
+                made.headers["ETag"] = wished
+            return made
         what = representation(
             length=length,
             media_type=media_type,
@@ -263,7 +280,7 @@ class Wharfinger:
             disposition=kind,
             cache_control=caching,
             etag=_etag(etag, tag),
-            last_modified=_moment(last_modified),
+            last_modified=moment,
         )
         return response(deliver(delivery_head(), what, file, now=self.wharf.now()))
 
@@ -340,29 +357,23 @@ class Wharfinger:
         try:
             answer = exchange.begin()
             if answer is None:
+                check_unread()
                 answer = push_body(exchange.write) or exchange.finish()
-        except (ClientDisconnected, OSError):
-            answer = exchange.cut_short()
+        except WharfingerError as error:
+            answer = error_answer(error, head)
         finally:
             exchange.abort()
         return response(answer)
 
     def _take_in(self, collection: str, *, max_files: int) -> Intaken:
         check_unread()
-        head = request_head()
         intake: Intake = begin_intake(
-            self.wharf, head, collection, self._owner(), max_files=max_files
+            self.wharf, request_head(), collection, self._owner(), max_files=max_files
         )
-        received = 0
         try:
             for piece in body():
-                received += len(piece)
                 intake.write(piece)
             return intake.finish()
-        except (ClientDisconnected, ConnectionError) as error:
-            if isinstance(error, WharfingerError):
-                raise
-            raise short_body(received, head.length) from error
         finally:
             intake.abort()
 
@@ -409,6 +420,10 @@ def _type_by_name(name: str) -> str:
     return type_of_extension(extension(name)) or "application/octet-stream"
 
 
+def _is_text(data: object) -> bool:
+    return isinstance(data, (str, io.TextIOBase))
+
+
 def _is_seekable(data: BinaryIO | Iterable[bytes]) -> TypeGuard[BinaryIO]:
     seekable = getattr(data, "seekable", None)
     return hasattr(data, "read") and seekable is not None and bool(seekable())
@@ -416,9 +431,22 @@ def _is_seekable(data: BinaryIO | Iterable[bytes]) -> TypeGuard[BinaryIO]:
 
 def _pieces(data: BinaryIO | Iterable[bytes]) -> Iterable[bytes]:
     """Return a generator as it is, and a file without positions (a pipe) in pieces."""
-    return _read_through(data) if isinstance(data, io.IOBase) else data
+    return _read_through(cast("BinaryIO", data)) if hasattr(data, "read") else data
 
 
-def _read_through(file: io.IOBase) -> Iterator[bytes]:
-    with file:
-        yield from iter(lambda: cast("BinaryIO", file).read(_BATCH), b"")
+def _read_through(file: BinaryIO) -> Iterator[bytes]:
+    # read1 hands on what is there; read would wait until the buffer is full.
+    read: Callable[[int], bytes] = getattr(file, "read1", file.read)
+    try:
+        yield from iter(lambda: read(_BATCH), b"")
+    finally:
+        file.close()
+
+
+@contextlib.contextmanager
+def _closed_on_error(file: BinaryIO) -> Iterator[None]:
+    try:
+        yield
+    except BaseException:
+        file.close()
+        raise

@@ -6,12 +6,14 @@ from collections.abc import Callable, Iterator
 from typing import Final
 
 from flask import request
+from werkzeug.exceptions import ClientDisconnected, RequestEntityTooLarge
 
-from wharfinger.errors import UsageError
+from wharfinger.errors import TooLarge, UsageError
 from wharfinger.protocol.headers import Headers
 from wharfinger.service import Principal
 from wharfinger.units import MIB
 from wharfinger.web import Answer, RequestHead
+from wharfinger.web.intake import short_body
 
 _BATCH: Final = 1 * MIB
 
@@ -47,18 +49,37 @@ def delivery_head() -> RequestHead:
 
 def check_unread() -> None:
     """Raise UsageError when something else has read the body of the current request."""
-    # Werkzeug keeps what it has parsed in the request's own dictionary.
-    parsed = [name for name in ("form", "files", "_cached_data", "data") if name in vars(request)]
-    if parsed:
+    # Werkzeug keeps what it has parsed, and the stream that somebody took, in the request's
+    # own dictionary. A stream that was read would end at once and pass for an empty file.
+    seen = ("form", "files", "data", "_cached_data", "stream")
+    if any(name in vars(request) for name in seen):
         raise UsageError(
-            "This request's body has been read already, by request.form, .files or .data.",
+            "This request's body has been read already, by request.form, .files, .data or .stream.",
             hint="Call receive first, or pass the part: files.receive(..., file=request.files[...]).",
         )
 
 
 def body() -> Iterator[bytes]:
-    """Yield the body of the current request as it comes, at most a MiB at once."""
-    return iter(lambda: request.stream.read(_BATCH), b"")
+    """Yield the body of the current request as it comes, at most a MiB at once.
+
+    Raises:
+        LengthMismatch: the connection ended in the middle of it.
+        TooLarge: it is longer than the application's MAX_CONTENT_LENGTH.
+    """
+    received = 0
+    try:
+        while piece := request.stream.read(_BATCH):
+            received += len(piece)
+            yield piece
+    except RequestEntityTooLarge as error:
+        limit = request.max_content_length or 0
+        raise TooLarge(
+            f"This application takes at most {limit} bytes in a request.",
+            limit=limit,
+            size=request.content_length,
+        ) from error
+    except (ClientDisconnected, OSError) as error:
+        raise short_body(received, request.content_length) from error
 
 
 def push_body(write: Callable[[bytes], Answer | None]) -> Answer | None:

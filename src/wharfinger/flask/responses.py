@@ -8,6 +8,7 @@ from typing import Any, BinaryIO, Final
 
 from flask import Response, request
 
+from wharfinger.protocol.delivery import Span
 from wharfinger.units import MIB
 from wharfinger.web import Answer, FileBody
 
@@ -21,12 +22,16 @@ def response(answer: Answer) -> Response:
     body: Any = [answer.body]
     if isinstance(answer.body, FileBody):
         body = _file_iterable(answer.body)
-    made = Response(
-        body,
-        status=answer.status,
-        headers=list(answer.headers),
-        direct_passthrough=isinstance(answer.body, FileBody),
-    )
+    try:
+        made = Response(
+            body,
+            status=answer.status,
+            headers=list(answer.headers),
+            direct_passthrough=isinstance(answer.body, FileBody),
+        )
+    except BaseException:  # a header that the view asked for cannot be sent
+        answer.close()
+        raise
     if not any(name == "Content-Type" for name, _ in answer.headers):
         del made.headers["Content-Type"]
     return made
@@ -35,18 +40,17 @@ def response(answer: Answer) -> Response:
 def _file_iterable(body: FileBody) -> Iterable[bytes]:
     """Return what a WSGI server sends: its own wrapper (sendfile) where that sends just the span.
 
-    A wrapper begins at the file's position; that it also ends after Content-Length bytes is
-    known of gunicorn alone, so other servers get it for spans that end with the file.
+    That a wrapper begins at the file's position, and ends after Content-Length bytes, is
+    known of gunicorn alone; other servers get it for whole files.
     """
     environ = request.environ
     wrapper = environ.get("wsgi.file_wrapper")
     size = _size_on_disk(body.file)
     if wrapper is not None and size is not None and len(body.spans) == 1:
         span = body.spans[0]
-        to_the_end = span.start + span.length == size
-        if to_the_end or environ.get("SERVER_SOFTWARE", "").startswith("gunicorn"):
-            body.file.seek(span.start)
-            return wrapper(body.file, _BATCH)  # type: ignore[no-any-return]  # PEP 3333
+        whole = span.start == 0 and span.length == size
+        if whole or environ.get("SERVER_SOFTWARE", "").startswith("gunicorn"):
+            return wrapper(_SpanFile(body.file, span), _BATCH)  # type: ignore[no-any-return]  # PEP 3333
     return _Pieces(body)
 
 
@@ -56,6 +60,33 @@ def _size_on_disk(file: BinaryIO) -> int | None:
         return os.fstat(file.fileno()).st_size
     except (OSError, AttributeError):  # io.UnsupportedOperation is an OSError
         return None
+
+
+class _SpanFile:
+    """A span of a real file as a file.
+
+    A server with sendfile takes `fileno` and its position; one that cannot use sendfile
+    (gunicorn under TLS or gevent) reads to the end, which is the end of the span.
+    """
+
+    def __init__(self, file: BinaryIO, span: Span) -> None:
+        self._file = file
+        self._left = span.length
+        file.seek(span.start)
+
+    def fileno(self) -> int:
+        return self._file.fileno()
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        return self._file.seek(offset, whence)
+
+    def read(self, size: int = -1) -> bytes:
+        piece = self._file.read(self._left if size < 0 else min(size, self._left))
+        self._left -= len(piece)
+        return piece
+
+    def close(self) -> None:
+        self._file.close()
 
 
 class _Pieces:

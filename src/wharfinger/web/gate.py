@@ -17,6 +17,7 @@ from typing import Final
 
 from wharfinger.errors import Forbidden, NotFound, Unauthenticated
 from wharfinger.service import READ, Link, Principal, StoredFile, Wharf
+from wharfinger.service.tokens import PREFIX
 from wharfinger.web.requests import RequestHead
 
 # RFC 6750 section 2.1; the scheme's name is case-insensitive (RFC 9110 section 11.1).
@@ -44,7 +45,10 @@ class Gate:
             token = match[1] if match else ""
             known = 0 < len(token) <= _MAX_TOKEN
             principal = self._wharf.tokens.authenticate(token) if known else None
-            return principal, principal is None
+            # One with our prefix is ours to judge; another may be what the application's own
+            # sign-in rests on (a JWT), and then that has judged it.
+            if principal is not None or head.principal is None or token.startswith(PREFIX):
+                return principal, principal is None
         if head.principal is not None and head.method not in _SAFE_METHODS:
             _check_same_origin(head)
         return head.principal, False

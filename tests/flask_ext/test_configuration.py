@@ -1,0 +1,160 @@
+"""Configuration keys, `init_app`, and where the state lies."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from flask import Flask
+
+from support import samples
+from support.services import make_wharf
+from wharfinger.errors import ConfigError, UsageError
+from wharfinger.flask import Wharfinger
+
+
+@pytest.fixture
+def application(app: Flask) -> Iterator[Flask]:
+    """The application; its service, if it got one, is closed in the end."""
+    yield app
+    if "wharfinger" in app.extensions:
+        app.extensions["wharfinger"].wharf.close()
+
+
+def receive(app: Flask, files: Wharfinger) -> None:
+    with app.test_request_context(method="POST", data=samples.TEXT, content_type="text/plain"):
+        files.receive("files")
+
+
+def test_the_data_folder_is_relative_to_the_application(
+    application: Flask, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    monkeypatch.chdir(elsewhere)
+    application.config["WHARFINGER_DATA"] = "kept"
+    receive(application, Wharfinger(application))
+    assert (Path(application.root_path) / "kept" / "catalog.sqlite3").is_file()
+    assert list(elsewhere.iterdir()) == []
+
+
+def test_an_absolute_data_folder_stays(application: Flask, tmp_path: Path) -> None:
+    application.config["WHARFINGER_DATA"] = tmp_path / "absolute"
+    receive(application, Wharfinger(application))
+    assert (tmp_path / "absolute" / "catalog.sqlite3").is_file()
+
+
+def test_without_a_key_the_data_lies_in_the_instance_folder(application: Flask) -> None:
+    receive(application, Wharfinger(application))
+    assert (Path(application.instance_path) / "wharfinger" / "catalog.sqlite3").is_file()
+
+
+def test_nothing_is_made_before_it_is_needed(application: Flask) -> None:
+    application.config["WHARFINGER_DATA"] = "kept"
+    Wharfinger(application)
+    assert list(Path(application.root_path).iterdir()) == []
+
+
+WRONG: dict[str, tuple[dict[str, Any], str, str]] = {
+    "a slip of the pen": (
+        {"WHARFINGER_DATTA": "x"},
+        "Unknown key 'WHARFINGER_DATTA' in app.config.",
+        "Did you mean 'WHARFINGER_DATA'?",
+    ),
+    "a key of an unknown kind": (
+        {"WHARFINGER_": "x"},
+        "Unknown key 'WHARFINGER_' in app.config.",
+        "Did you mean 'WHARFINGER_DATA'?",
+    ),
+    "collections that are no table": (
+        {"WHARFINGER_COLLECTIONS": ["avatars"]},
+        "WHARFINGER_COLLECTIONS must be names with their tables.",
+        "",
+    ),
+    "a collection that is no table": (
+        {"WHARFINGER_COLLECTIONS": {"avatars": "images"}},
+        "WHARFINGER_COLLECTIONS: 'avatars' must be a table.",
+        "",
+    ),
+    "an unknown key in a collection": (
+        {"WHARFINGER_COLLECTIONS": {"avatars": {"max_sise": "5 MiB"}}},
+        "",
+        "Did you mean 'max_size'?",
+    ),
+    "a public address that is none": (
+        {"WHARFINGER_PUBLIC_URL": "example.org"},
+        "",
+        "https://files.example.org",
+    ),
+    "a file that is not there": ({"WHARFINGER_CONFIG": "nothing.toml"}, "nothing.toml", ""),
+}
+
+
+@pytest.mark.parametrize("case", WRONG.values(), ids=list(WRONG))
+def test_a_wrong_configuration_is_an_error_that_says_what_to_do(
+    application: Flask, case: tuple[dict[str, Any], str, str]
+) -> None:
+    config, detail, hint = case
+    application.config.update(config)
+    with pytest.raises(ConfigError) as raised:
+        Wharfinger(application)
+    assert detail in raised.value.detail
+    assert hint in raised.value.hint
+    assert "wharfinger" not in application.extensions
+
+
+def test_collections_come_from_the_configuration(application: Flask) -> None:
+    application.config["WHARFINGER_COLLECTIONS"] = {
+        "avatars": {"types": "images", "max_size": "1 MiB", "expires_in": "30 d"}
+    }
+    Wharfinger(application)
+    collections = application.extensions["wharfinger"].wharf.collections
+    assert set(collections) == {"files", "images", "avatars"}
+    assert collections["avatars"].policy.max_size == 1024 * 1024
+    assert collections["avatars"].expires_in == 30 * 24 * 3600
+
+
+def test_a_configuration_file_is_read_from_beside_the_application(application: Flask) -> None:
+    toml = Path(application.root_path) / "wharfinger.toml"
+    toml.write_text('[collections.papers]\ntypes = "documents"\n', "utf-8")
+    application.config["WHARFINGER_CONFIG"] = "wharfinger.toml"
+    application.config["WHARFINGER_COLLECTIONS"] = {"avatars": {"types": "images"}}
+    Wharfinger(application)
+    collections = application.extensions["wharfinger"].wharf.collections
+    assert {"papers", "avatars"} < set(collections)
+
+
+def test_an_extension_can_meet_its_application_later(application: Flask) -> None:
+    files = Wharfinger()
+
+    @files.authorize
+    def nobody() -> None:
+        return None
+
+    application.config["WHARFINGER_DATA"] = "kept"
+    files.init_app(application)
+    receive(application, files)
+    with application.app_context():
+        assert files.wharf is application.extensions["wharfinger"].wharf
+        assert len(files.wharf.list_files()[0]) == 1
+
+
+def test_a_service_that_exists_can_be_given(application: Flask, tmp_path: Path) -> None:
+    with make_wharf(tmp_path / "given") as wharf:
+        files = Wharfinger()
+        files.init_app(application, wharf=wharf)
+        receive(application, files)
+        assert len(wharf.list_files()[0]) == 1
+
+
+def test_a_service_without_an_application_is_a_mistake(tmp_path: Path) -> None:
+    with make_wharf(tmp_path / "given") as wharf, pytest.raises(UsageError, match="init_app"):
+        Wharfinger(wharf=wharf)
+
+
+def test_an_application_that_was_never_given_is_told_so(application: Flask) -> None:
+    with application.test_request_context(), pytest.raises(ConfigError) as raised:
+        Wharfinger().receive("files")
+    assert raised.value.hint == "files.init_app(app)"

@@ -1,0 +1,197 @@
+"""`deliver_data`: bytes, files and generators."""
+
+from __future__ import annotations
+
+import gc
+import io
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import pytest
+from flask.typing import ResponseReturnValue
+
+from flask_ext.conftest import Ask
+from wharfinger.errors import UsageError
+from wharfinger.flask import Wharfinger
+
+DIGITS = b"0123456789"
+
+
+def sources(folder: Path) -> dict[str, Any]:
+    path = folder / "digits.bin"
+    path.write_bytes(DIGITS)
+    at_the_end = io.BytesIO()
+    at_the_end.write(DIGITS)
+    return {
+        "bytes": DIGITS,
+        "bytearray": bytearray(DIGITS),
+        "memoryview": memoryview(DIGITS),
+        "BytesIO": io.BytesIO(DIGITS),
+        "BytesIO as it was written": at_the_end,
+        "open file": path.open("rb"),
+        "open file, unbuffered": path.open("rb", buffering=0),
+    }
+
+
+KINDS = ("bytes", "bytearray", "memoryview", "BytesIO", "BytesIO as it was written", "open file",
+         "open file, unbuffered")  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_data_with_a_known_length_has_ranges(
+    ask: Ask, files: Wharfinger, tmp_path: Path, kind: str
+) -> None:
+    def view() -> ResponseReturnValue:
+        made = sources(tmp_path)
+        wanted = made.pop(kind)
+        for other in made.values():
+            if hasattr(other, "close"):
+                other.close()
+        return files.deliver_data(wanted, download_name="digits.csv")
+
+    whole = ask(view)
+    assert (whole.status, whole.body) == (200, DIGITS)
+    assert whole.headers["content-type"] == "text/csv; charset=utf-8"
+    assert whole.headers["content-length"] == "10"
+    assert whole.headers["cache-control"] == "private, no-cache"
+    part = ask(view, headers={"Range": "bytes=7-8"})
+    assert (part.status, part.body, part.headers["content-range"]) == (206, b"78", "bytes 7-8/10")
+    head = ask(view, "HEAD")
+    assert (head.body, head.headers["content-length"]) == (b"", "10")
+    assert ask(view, headers={"Range": "bytes=10-"}).status == 416
+    posted = ask(view, "POST", b"", {"Range": "bytes=7-8"})
+    assert (posted.status, posted.body) == (200, DIGITS)
+    gc.collect()  # a file left open is a ResourceWarning here, and that an error
+
+
+def test_bytes_have_an_etag_of_their_content(ask: Ask, files: Wharfinger) -> None:
+    def view() -> ResponseReturnValue:
+        return files.deliver_data(DIGITS, mimetype="application/octet-stream")
+
+    etag = ask(view).headers["etag"]
+    assert ask(view, headers={"If-None-Match": etag}).status == 304
+    assert ask(view, headers={"If-None-Match": '"other"'}).status == 200
+
+
+def test_a_file_is_closed_when_it_was_sent(ask: Ask, files: Wharfinger, tmp_path: Path) -> None:
+    (tmp_path / "digits.bin").write_bytes(DIGITS)
+    opened: list[BinaryIO] = []
+
+    def view() -> ResponseReturnValue:
+        opened.append((tmp_path / "digits.bin").open("rb"))
+        return files.deliver_data(opened[-1], mimetype="application/octet-stream")
+
+    for method, headers in (("GET", {}), ("HEAD", {}), ("GET", {"Range": "bytes=20-"})):
+        ask(view, method, headers=headers)
+    assert [file.closed for file in opened] == [True, True, True]
+
+
+def test_a_pipe_is_sent_as_it_comes(ask: Ask, files: Wharfinger) -> None:
+    for buffering in (0, -1):
+        reading, writing = os.pipe()
+        os.write(writing, DIGITS)
+        pipe = os.fdopen(reading, "rb", buffering)
+
+        def view(pipe: BinaryIO = pipe, writing: int = writing) -> ResponseReturnValue:
+            made = files.deliver_data(pipe, mimetype="text/plain")
+            pieces = iter(made.iter_encoded())
+            # What is there goes out at once, although the pipe has not ended.
+            first = next(pieces)
+            os.write(writing, b"more")
+            os.close(writing)
+            return {"first": first.decode(), "rest": b"".join(pieces).decode()}
+
+        answer = ask(view)
+        assert answer.json() == {"first": "0123456789", "rest": "more"}
+        assert pipe.closed
+
+
+class _Endless:
+    """A generator that counts how often it was asked and tells when it was closed."""
+
+    def __init__(self) -> None:
+        self.made = 0
+        self.closed = False
+
+    def pieces(self) -> Iterator[bytes]:
+        try:
+            while True:
+                self.made += 1
+                yield b"x" * 1000
+        finally:
+            self.closed = True
+
+
+def test_a_generator_is_sent_while_it_runs_and_closed_at_the_end(
+    ask: Ask, files: Wharfinger
+) -> None:
+    ended: list[bool] = []
+
+    def rows() -> Iterator[bytes]:
+        try:
+            for number in range(3):
+                yield b"%d\n" % number
+        finally:
+            ended.append(True)
+
+    answer = ask(lambda: files.deliver_data(rows(), download_name="r.csv", as_attachment=True))
+    assert (answer.status, answer.body) == (200, b"0\n1\n2\n")
+    assert answer.headers["content-disposition"] == 'attachment; filename="r.csv"'
+    assert answer.headers["x-content-type-options"] == "nosniff"
+    assert "content-length" not in answer.headers
+    assert "accept-ranges" not in answer.headers
+    assert ended == [True]
+
+
+def test_a_generator_is_never_run_for_head(ask: Ask, files: Wharfinger) -> None:
+    endless = _Endless()
+    answer = ask(lambda: files.deliver_data(endless.pieces(), mimetype="text/plain"), "HEAD")
+    assert (answer.status, answer.body) == (200, b"")
+    assert endless.made == 0
+
+
+def test_a_generator_takes_the_validators_it_is_given(ask: Ask, files: Wharfinger) -> None:
+    answer = ask(
+        lambda: files.deliver_data(
+            iter([b"a", b"b"]),
+            mimetype="text/plain",
+            etag="v1",
+            last_modified=1709208000,
+            max_age=5,
+        )
+    )
+    assert answer.body == b"ab"
+    assert answer.headers["etag"] == '"v1"'
+    assert answer.headers["last-modified"] == "Thu, 29 Feb 2024 12:00:00 GMT"
+    assert answer.headers["cache-control"] == "private, max-age=5"
+
+
+@pytest.mark.parametrize("data", ["text", io.StringIO("text")], ids=["str", "a file of text"])
+def test_text_is_refused_because_its_encoding_is_not_known(
+    ask: Ask, files: Wharfinger, data: Any
+) -> None:
+    def view() -> ResponseReturnValue:
+        try:
+            return files.deliver_data(data, mimetype="text/plain")
+        except UsageError as error:
+            return error.hint
+
+    assert ask(view).body == b"Encode it, or open the file in mode 'rb'."
+
+
+def test_data_without_a_type_is_refused(ask: Ask, files: Wharfinger) -> None:
+    answer = ask(lambda: files.deliver_data(DIGITS))
+    assert (answer.status, answer.code) == (400, "usage")
+    assert "mimetype or download_name" in answer.json()["detail"]
+
+
+def test_html_of_the_application_is_not_shown_either(ask: Ask, files: Wharfinger) -> None:
+    answer = ask(lambda: files.deliver_data(b"<p>hi", mimetype="text/html"))
+    assert answer.headers["content-disposition"] == "attachment"
+
+
+def test_empty_data_is_sent(ask: Ask, files: Wharfinger) -> None:
+    answer = ask(lambda: files.deliver_data(b"", mimetype="text/plain"))
+    assert (answer.status, answer.body, answer.headers["content-length"]) == (200, b"", "0")
