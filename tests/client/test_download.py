@@ -446,3 +446,4 @@ def test_an_interrupted_stream_is_not_begun_anew(peer: StartPeer) -> None:
     ):
         client.download(server.url, stream)
     assert stream.getvalue() == LONG
+    assert (waits, len(server.exchanges)) == ([], 1)

@@ -304,18 +304,22 @@ def test_a_cut_anywhere_is_made_good(cut: int, peer: StartPeer, folder: Path) ->
     assert sorted(listing(folder)) == ["out.bin"]
 
 
-def test_a_content_that_changes_all_the_time_is_given_up(peer: StartPeer, folder: Path) -> None:
-    site = Site(honours_if_range=False)
+def test_a_content_that_changes_all_the_time_is_fetched_whole(
+    peer: StartPeer, folder: Path
+) -> None:
+    site = Site()
     url = broken_once(site, peer)
+    site.change = lambda reply: reply.replace(b"206 Partial Content", b"416 No")
+    assert fetch(url).resumed_from == 0
+    assert "range" not in site.asked[2]
 
-    class Changing:
-        def __call__(self, exchange: Exchange) -> None:
-            exchange.send(response(b"", status="416 No"))
 
-    site_handler = Changing()
-    url = f"{peer(site_handler).url}/file"
-    with pytest.raises(WharfingerError):
-        fetch(url)
+def test_a_failure_before_the_body_says_how_to_go_on_too(peer: StartPeer, folder: Path) -> None:
+    site = Site()
+    url = broken_once(site, peer)
+    with pytest.raises(WharfingerError) as caught:
+        fetch(url, timeout=wharfinger.Timeout(total=0.000001))
+    assert "out.bin.part" in caught.value.hint
 
 
 def test_a_second_download_to_the_same_place_is_kept_off(peer: StartPeer, folder: Path) -> None:

@@ -45,7 +45,6 @@ if TYPE_CHECKING:
 
 _BUFFER: Final = 512 * 1024
 _SHA256: Final = re.compile(r"[0-9a-f]{64}")
-_MAX_ANEW: Final = 2  # a server that changes its content all the time is given up on
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -140,7 +139,7 @@ class Job:
     file_name: str | None
     _resumed_from: int = 0
     _in_body: bool = False
-    _anew: int = 0
+    _anew: bool = False
 
     def run(self) -> Download:
         """Download, as often as it is worth it, and return what came of it."""
@@ -149,14 +148,14 @@ class Job:
                 try:
                     return self._attempt()
                 except heads.StartOver:
-                    self._anew += 1
-                    if self._anew > _MAX_ANEW:
-                        raise BadResponse("The content changes with every request.") from None
+                    self._anew = True  # the next request is for the whole, so this comes once
                 except WharfingerError as error:
                     if self._spoiled(error):
                         self.sink.discard()
                         raise
-                    if not self.retrying.again(error, self.watch.left()):
+                    if not self.sink.restartable or not self.retrying.again(
+                        error, self.watch.left()
+                    ):
                         self._explain(error)
                         raise
         except KeyboardInterrupt as interrupt:
@@ -174,14 +173,14 @@ class Job:
         return self._in_body and isinstance(error, BadResponse)
 
     def _explain(self, error: WharfingerError) -> None:
-        if isinstance(error, TransferError) and self._in_body:
+        if isinstance(error, TransferError) and error.retryable:
             hint = self.sink.resume_hint()
             if hint is not None:
                 error.hint = hint
 
     def _attempt(self) -> Download:
         self._in_body = False
-        held = self.sink.held() if self._anew == 0 else None
+        held = None if self._anew else self.sink.held()
         self.meter.enter("connecting")
         with self.transport.send(self._request(held), self.watch) as answer:
             offer = heads.judge(answer, held)

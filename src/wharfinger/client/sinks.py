@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, BinaryIO, Final, Protocol
 from wharfinger import names
 from wharfinger.client.heads import Held
 from wharfinger.client.partial import Partial, Source, local_error
-from wharfinger.errors import Interrupted, LocalFileError, UsageError
+from wharfinger.errors import LocalFileError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -29,6 +29,11 @@ class Sink(Protocol):
     """Takes the cleared bytes of one download, over several attempts."""
 
     started: bool
+
+    @property
+    def restartable(self) -> bool:
+        """Whether another attempt may follow."""
+        ...
 
     def held(self) -> Held | None:
         """What is there to go on from."""
@@ -71,6 +76,11 @@ class FileSink:
         self._partial = Partial(folder, name)
         self._source: Source | None = None
         self._looked = False
+
+    @property
+    def restartable(self) -> bool:
+        """Always: a partial file can be resumed or emptied."""
+        return True
 
     def held(self) -> Held | None:
         """Return what an earlier call or attempt left, if it can be resumed."""
@@ -148,6 +158,11 @@ class StreamSink:
         self.started = False
         self._stream = stream
 
+    @property
+    def restartable(self) -> bool:
+        """Until the first bytes went out: they cannot be taken back."""
+        return not self.started
+
     def held(self) -> None:
         """Return nothing: a stream cannot be read back."""
         return
@@ -156,14 +171,8 @@ class StreamSink:
         """Never called: nothing is held."""
         raise AssertionError(length)  # nothing is held, so nothing is asked back
 
-    def begin(self, offer: Offer) -> None:
-        """Take the first bytes, once."""
-        if self.started:
-            raise Interrupted(
-                "The transfer broke, and what went into the stream cannot be taken back.",
-                received=0,
-                expected=offer.size,
-            )
+    def begin(self, offer: Offer) -> None:  # noqa: ARG002 - a stream is given no length
+        """Take the first bytes."""
         self.started = True
 
     def write(self, blocks: Iterable[bytes | memoryview]) -> None:

@@ -119,11 +119,14 @@ class AddressGuard:
         return any(address in ipaddress.ip_network(network) for network in self.allow_networks)
 
     def _refusal(self, host: str) -> AddressRefused:
+        hint: str | None = None
+        if self.allow_private_start:
+            hint = "If you trust it and a public address led there, ask for that address itself."
+        elif self.allow_private:
+            hint = "It is no private network. If you trust it, name it in allow_hosts."
         return AddressRefused(
             f"{names.show(host, limit=100)} is not (or not only) a public internet address.",
-            hint="If you trust it, name it in allow_hosts; it is not a private network."
-            if self.allow_private
-            else None,
+            hint=hint,
         )
 
     def _addresses(self, host: str, port: int, seconds: float) -> list[addresses.Address]:
