@@ -116,10 +116,12 @@ def flask(wharf: Wharf) -> Iterator[str]:
 
 
 @contextlib.contextmanager
-def asgi_server(app: Any) -> Iterator[str]:
+def asgi_server(app: Any, *, root_path: str = "") -> Iterator[str]:
     """Run an ASGI application in uvicorn."""
     sock = listener()
-    config = uvicorn.Config(app, log_level="error", lifespan="on", server_header=False)
+    config = uvicorn.Config(
+        app, log_level="error", lifespan="on", server_header=False, root_path=root_path
+    )
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [sock]})
     thread.start()

@@ -1,0 +1,59 @@
+"""What a WSGI server is handed: its own file wrapper only where that sends just the span."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+from wsgiref.util import FileWrapper
+
+import pytest
+from flask import Flask
+
+from flask_ext.conftest import Ask
+from wharfinger.flask import Wharfinger
+
+DIGITS = b"0123456789"
+
+
+class _Wrapper(FileWrapper):
+    """A server's wrapper that reads to the end, and counts how often one was asked for."""
+
+    made = 0
+
+    def __init__(self, filelike: Any, blksize: int = 8192) -> None:
+        type(self).made += 1
+        super().__init__(filelike, blksize)
+
+
+@pytest.fixture
+def digits(app: Flask, files: Wharfinger) -> Flask:
+    (Path(app.root_path) / "digits.bin").write_bytes(DIGITS)
+    app.add_url_rule("/digits", "digits", lambda: files.deliver_path(".", "digits.bin"))
+    return app
+
+
+@pytest.mark.parametrize(
+    "case",
+    [
+        ("gunicorn/27.0.1", None, DIGITS, 1),
+        ("gunicorn/27.0.1", "bytes=2-4", b"234", 1),
+        ("gunicorn/27.0.1", "bytes=7-", b"789", 1),
+        ("SomeServer/1.0", None, DIGITS, 1),
+        ("SomeServer/1.0", "bytes=2-4", b"234", 0),
+        ("SomeServer/1.0", "bytes=7-", b"789", 0),
+        ("SomeServer/1.0", "bytes=0-4", b"01234", 0),
+    ],
+)
+def test_a_server_that_reads_its_wrapper_to_the_end_sends_the_span_alone(
+    digits: Flask, ask: Ask, case: tuple[str, str | None, bytes, int]
+) -> None:
+    server, asked, body, wrapped = case
+    # gunicorn under TLS has no sendfile and reads what it was handed until it ends.
+    _Wrapper.made = 0
+    answer = ask(
+        "/digits",
+        headers={"Range": asked} if asked else {},
+        environ_overrides={"SERVER_SOFTWARE": server, "wsgi.file_wrapper": _Wrapper},
+    )
+    assert (answer.body, _Wrapper.made) == (body, wrapped)
+    assert answer.headers["content-length"] == str(len(body))
