@@ -17,6 +17,7 @@ from typing import Final
 from aiohttp import web
 
 from wharfinger.errors import ConfigError, PortInUse, WharfingerError
+from wharfinger.server.connections import Server
 from wharfinger.server.settings import ServerSettings
 from wharfinger.server.shell import Shell
 from wharfinger.service import SCOPES, Wharf, keyring
@@ -93,7 +94,7 @@ async def _serve(
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
     with ThreadPoolExecutor(_THREADS, thread_name_prefix="wharfinger") as pool:
-        server = web.Server(
+        server = Server(
             Shell(WebInterface(wharf), pool),
             access_log=None,
             auto_decompress=False,  # a coded body is refused, never inflated
