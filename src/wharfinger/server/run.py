@@ -31,6 +31,8 @@ _BACKLOG: Final = 1024
 _SWEEP_SECONDS: Final = 600
 # Transfers that run get this long to finish after a stop was asked for.
 _STOP_SECONDS: Final = 30
+# And what is cancelled then, this long to clean up.
+_CANCEL_SECONDS: Final = 2
 # Idle connections cost a socket each; nginx keeps them 75 s.
 _KEEPALIVE_SECONDS: Final = 75
 _MAX_HEADER_LINE: Final = 16 * 1024
@@ -94,8 +96,9 @@ async def _serve(
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
     with ThreadPoolExecutor(_THREADS, thread_name_prefix="wharfinger") as pool:
+        shell = Shell(WebInterface(wharf), pool)
         server = Server(
-            Shell(WebInterface(wharf), pool),
+            shell,
             access_log=None,
             auto_decompress=False,  # a coded body is refused, never inflated
             keepalive_timeout=_KEEPALIVE_SECONDS,
@@ -103,7 +106,7 @@ async def _serve(
             max_field_size=_MAX_HEADER_LINE,
             read_bufsize=_READ_BUFFER,
         )
-        runner = web.ServerRunner(server, shutdown_timeout=_STOP_SECONDS)
+        runner = web.ServerRunner(server, shutdown_timeout=_CANCEL_SECONDS)
         await runner.setup()
         janitor = asyncio.create_task(_sweep_on(wharf, pool))
         try:
@@ -117,6 +120,9 @@ async def _serve(
                 )
             )
             await stop.wait()
+            # Not left to cleanup(): from its first moment on, aiohttp drops what uploads send.
+            await site.stop()
+            await shell.finish(_STOP_SECONDS)
         finally:
             janitor.cancel()
             await runner.cleanup()

@@ -8,6 +8,7 @@ hop per MiB and a slow one holds nothing but its socket and a small buffer.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import Executor
 from dataclasses import replace
@@ -35,9 +36,33 @@ class Shell:
     def __init__(self, interface: WebInterface, pool: Executor) -> None:
         self._interface = interface
         self._pool = pool
+        self._running = 0
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self._stopping = False
 
     async def __call__(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answer one request."""
+        self._running += 1
+        self._idle.clear()
+        try:
+            return await self._answer(request)
+        finally:
+            self._running -= 1
+            if not self._running:
+                self._idle.set()
+
+    async def finish(self, seconds: float) -> None:
+        """Return when every request that runs has its answer, at the latest after `seconds`.
+
+        From now on each answer is the last of its connection.
+        """
+        self._stopping = True
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._idle.wait()
+
+    async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
         head = _head(request)
         exchange = self._interface.exchange(head)
         try:
@@ -67,6 +92,8 @@ class Shell:
     async def _send(self, request: web.BaseRequest, answer: Answer) -> web.StreamResponse:
         try:
             response = _response(answer)
+            if self._stopping:
+                response.force_close()
             if not request.content.is_eof():
                 # Part of the body was not read: the connection cannot carry another
                 # request. aiohttp drains for a while, so that the answer is seen.
