@@ -89,14 +89,15 @@ class App:
         await self._send(answer, receive, send)
 
     async def _principal(self, scope: Scope) -> Principal | None:
-        if self._authorize is None:
+        authorize = self._authorize
+        if authorize is None:
             return None
-        plain = not inspect.iscoroutinefunction(self._authorize)
+        plain = not inspect.iscoroutinefunction(authorize)
         if plain:  # it may well ask a database
             context = contextvars.copy_context()
-            found = await self._run(partial(context.run, self._authorize, scope))
+            found = await self._run(lambda: context.run(authorize, scope))
         else:
-            found = self._authorize(scope)
+            found = authorize(scope)
         if inspect.isawaitable(found):
             return await found
         return found

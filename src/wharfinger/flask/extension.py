@@ -2,30 +2,36 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import io
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
-from typing import Any, BinaryIO, Final, TypeAlias, TypeGuard, cast
+from typing import Any, BinaryIO, Final, TypeAlias
 
 from flask import Blueprint, Flask, Response, current_app, request, url_for
 from werkzeug.datastructures import FileStorage
 from werkzeug.routing import BuildError
 
 from wharfinger.errors import ConfigError, RequestError, UsageError, WharfingerError
+from wharfinger.flask.arguments import (
+    cache_control,
+    closed_on_error,
+    entity_tag,
+    is_seekable,
+    is_text,
+    moment,
+    pieces,
+    type_by_name,
+)
 from wharfinger.flask.configuration import wharf_from
 from wharfinger.flask.requests import body, check_unread, delivery_head, push_body, request_head
 from wharfinger.flask.responses import response
-from wharfinger.inspection import type_of_extension
-from wharfinger.names import extension
 from wharfinger.protocol.forms import FormLimits
 from wharfinger.service import Link, Principal, StoredFile, Wharf
 from wharfinger.service.links import DEFAULT_EXPIRES_IN
-from wharfinger.units import MIB
 from wharfinger.web import WebInterface
 from wharfinger.web.delivering import (
     PRIVATE,
@@ -42,7 +48,6 @@ __all__ = ["Form", "Wharfinger"]
 
 Authorize: TypeAlias = Callable[[], "Principal | None"]
 
-_BATCH: Final = 1 * MIB
 _METHODS: Final = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 # The application's own files: they may change, so a cache asks before it uses its copy.
 _REVALIDATE: Final = "private, no-cache"
@@ -184,9 +189,9 @@ class Wharfinger:
             media_type=mimetype or stored.type,
             name=download_name or stored.name,
             disposition="attachment" if as_attachment else "inline",
-            cache_control=_caching(max_age, PRIVATE),
-            etag=_etag(etag, proven.etag),
-            last_modified=_moment(last_modified) or proven.last_modified,
+            cache_control=cache_control(max_age, PRIVATE),
+            etag=entity_tag(etag, proven.etag),
+            last_modified=moment(last_modified) or proven.last_modified,
             more=tuple(pair for pair in proven.headers if pair[0] == "Repr-Digest"),
         )
         opened = wharf.open_file(stored)
@@ -214,15 +219,15 @@ class Wharfinger:
             NotFound: there is no such plain file.
         """
         opened = open_inside(Path(current_app.root_path) / folder, name)
-        with _closed_on_error(opened.file):
+        with closed_on_error(opened.file):
             what = representation(
                 length=opened.size,
-                media_type=mimetype or _type_by_name(opened.name),
+                media_type=mimetype or type_by_name(opened.name),
                 name=download_name or opened.name,
                 disposition="attachment" if as_attachment else "inline",
-                cache_control=_caching(max_age, _REVALIDATE),
-                etag=_etag(etag, opened.etag),
-                last_modified=_moment(last_modified) or opened.modified_at,
+                cache_control=cache_control(max_age, _REVALIDATE),
+                etag=entity_tag(etag, opened.etag),
+                last_modified=moment(last_modified) or opened.modified_at,
             )
             return response(deliver(delivery_head(), what, opened.file, now=self.wharf.now()))
 
@@ -248,29 +253,29 @@ class Wharfinger:
             UsageError: neither `mimetype` nor `download_name` tells the type, or the data is
                 text and not bytes.
         """
-        if _is_text(data):
+        if is_text(data):
             raise UsageError("The data is text.", hint="Encode it, or open the file in mode 'rb'.")
         if mimetype is None and download_name is None:
             raise UsageError("Say what the data is: give mimetype or download_name.")
-        media_type = mimetype or _type_by_name(download_name or "")
+        media_type = mimetype or type_by_name(download_name or "")
         kind: Any = "attachment" if as_attachment else "inline"
-        caching = _caching(max_age, _REVALIDATE)
-        moment = _moment(last_modified)
+        caching = cache_control(max_age, _REVALIDATE)
+        modified = moment(last_modified)
         tag: str | None = None
         if isinstance(data, (bytes, bytearray, memoryview)):
             file: BinaryIO = io.BytesIO(data)
             length = file.seek(0, io.SEEK_END)
             tag = f'"{hashlib.sha256(data).hexdigest()}"'
-        elif _is_seekable(data):
+        elif is_seekable(data):
             file = data
             length = file.seek(0, io.SEEK_END)
         else:
             made = Response(
-                _pieces(data),
+                pieces(data),
                 headers=list(content_headers(media_type, download_name, kind, caching)),
             )
-            made.last_modified = moment
-            if (wished := _etag(etag, None)) is not None:
+            made.last_modified = modified
+            if (wished := entity_tag(etag, None)) is not None:
                 made.headers["ETag"] = wished
             return made
         what = representation(
@@ -279,8 +284,8 @@ class Wharfinger:
             name=download_name,
             disposition=kind,
             cache_control=caching,
-            etag=_etag(etag, tag),
-            last_modified=moment,
+            etag=entity_tag(etag, tag),
+            last_modified=modified,
         )
         return response(deliver(delivery_head(), what, file, now=self.wharf.now()))
 
@@ -394,59 +399,3 @@ def _state() -> _State:
 
 def _error_response(error: WharfingerError) -> Response:
     return response(error_answer(error, request_head()))
-
-
-def _caching(max_age: int | None, default: str) -> str:
-    return default if max_age is None else f"private, max-age={max_age}"
-
-
-def _etag(wish: bool | str, own: str | None) -> str | None:  # noqa: FBT001 - as send_file has it
-    if isinstance(wish, str):
-        if '"' in wish or not wish.isascii() or not wish.isprintable():
-            raise UsageError("An etag is printable ASCII without quotes.")
-        return f'"{wish}"'
-    return own if wish else None
-
-
-def _moment(value: datetime | float | None) -> datetime | None:
-    if value is None:
-        return None
-    if isinstance(value, datetime):
-        return value if value.tzinfo else value.replace(tzinfo=UTC)
-    return datetime.fromtimestamp(value, UTC)
-
-
-def _type_by_name(name: str) -> str:
-    return type_of_extension(extension(name)) or "application/octet-stream"
-
-
-def _is_text(data: object) -> bool:
-    return isinstance(data, (str, io.TextIOBase))
-
-
-def _is_seekable(data: BinaryIO | Iterable[bytes]) -> TypeGuard[BinaryIO]:
-    seekable = getattr(data, "seekable", None)
-    return hasattr(data, "read") and seekable is not None and bool(seekable())
-
-
-def _pieces(data: BinaryIO | Iterable[bytes]) -> Iterable[bytes]:
-    """Return a generator as it is, and a file without positions (a pipe) in pieces."""
-    return _read_through(cast("BinaryIO", data)) if hasattr(data, "read") else data
-
-
-def _read_through(file: BinaryIO) -> Iterator[bytes]:
-    # read1 hands on what is there; read would wait until the buffer is full.
-    read: Callable[[int], bytes] = getattr(file, "read1", file.read)
-    try:
-        yield from iter(lambda: read(_BATCH), b"")
-    finally:
-        file.close()
-
-
-@contextlib.contextmanager
-def _closed_on_error(file: BinaryIO) -> Iterator[None]:
-    try:
-        yield
-    except BaseException:
-        file.close()
-        raise
