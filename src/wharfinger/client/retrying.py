@@ -10,6 +10,7 @@ from email.utils import parsedate_to_datetime
 from typing import Final
 
 from wharfinger.errors import ResponseError, TransferError, WharfingerError
+from wharfinger.net import cancelling
 
 Sleep = Callable[[float], None]
 
@@ -32,7 +33,7 @@ class Retrying:
     """
 
     retries: int
-    sleep: Sleep = time.sleep
+    sleep: Sleep = cancelling.sleep
     jitter: Callable[[], float] = field(default=random.random)
     _failed: int = 0
 

@@ -13,7 +13,7 @@ from wharfinger.client.retrying import DEFAULT_RETRIES, Retrying
 from wharfinger.client.timeouts import DEFAULT_SECONDS, Timeout
 from wharfinger.client.transport import Transport
 from wharfinger.errors import UsageError
-from wharfinger.net import urls
+from wharfinger.net import cancelling, urls
 from wharfinger.net.guard import AddressGuard
 from wharfinger.units import parse_size
 
@@ -69,7 +69,7 @@ class Client:
         tls: ssl.SSLContext | None = None,
         guard: AddressGuard | None = None,
         clock: Clock = time.monotonic,
-        sleep: Sleep = time.sleep,
+        sleep: Sleep = cancelling.sleep,
     ) -> None:
         self._fields = callers_fields(headers, auth)
         self._timeout = Timeout.of(timeout)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from wharfinger.errors import UsageError
+from wharfinger.net import cancelling
 from wharfinger.net.patience import Clock, Patience
 
 DEFAULT_SECONDS: Final = 30.0
@@ -60,12 +61,16 @@ class Timeout:
 
 
 class Stopwatch:
-    """A `Timeout` that runs: makes the patience for each phase when the phase begins."""
+    """A `Timeout` that runs: makes the patience for each phase when the phase begins.
+
+    `canceller` is what may stop the call that it was started in.
+    """
 
     def __init__(self, timeout: Timeout, clock: Clock) -> None:
         self.timeout = timeout
         self.clock = clock
         self.started = clock()
+        self.canceller = cancelling.current()
         self._until = None if timeout.total is None else self.started + timeout.total
 
     def left(self) -> float:
@@ -93,6 +98,7 @@ class Stopwatch:
             until=self.clock() + min(limit, self.left()),
             until_what="",
             clock=self.clock,
+            canceller=self.canceller,
         )
 
     def _body(self, what: str) -> Patience:
@@ -102,6 +108,7 @@ class Stopwatch:
             until=self._until,
             min_rate=self.timeout.min_rate,
             clock=self.clock,
+            canceller=self.canceller,
         )
 
 

@@ -162,7 +162,9 @@ class Transport:
         from wharfinger.net import http1
 
         lines = http1.request_head(request.method, request.url.target, request.fields())
-        connection = connections.take(request.url, watch.connecting(), fresh=fresh)
+        connection = connections.take(
+            request.url, watch.connecting(), fresh=fresh, canceller=watch.canceller
+        )
         stale = connection.used and request.method in _IDEMPOTENT
         body = request.body
         try:

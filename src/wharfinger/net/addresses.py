@@ -52,7 +52,10 @@ METADATA: Final = (
     _v6("fd00:ec2::23/128", "container credentials", "AWS EKS"),
     _v6("fd20:ce::254/128", "cloud metadata", "Google"),
 )
-METADATA_NAMES: Final = frozenset({"metadata.google.internal", "metadata.goog", "instance-data"})
+METADATA_NAMES: Final = frozenset({
+    "instance-data", "instance-data.ec2.internal", "metadata", "metadata.azure.internal",
+    "metadata.goog", "metadata.google.internal", "metadata.tencentyun.com",
+})  # fmt: skip
 
 BLOCKED_V4: Final = (
     _v4("0.0.0.0/8", "this network", "RFC 1122 section 3.2.1.3", private=True),
@@ -106,6 +109,16 @@ BLOCKED_PORTS: Final = frozenset({
     993, 995, 1719, 1720, 1723, 2049, 3659, 4045, 4190, 5060, 5061, 6000, 6566, 6665, 6666, 6667,
     6668, 6669, 6679, 6697, 10080,
 })  # fmt: skip
+
+
+def is_metadata_name(host: str) -> bool:
+    """Return whether a host name (in lower case) is one that clouds give to their metadata."""
+    return host.removesuffix(".") in METADATA_NAMES
+
+
+def means_this_machine(host: str) -> bool:
+    """Return whether a host name (in lower case) is this machine's by definition (RFC 6761)."""
+    return f".{host.removesuffix('.')}".endswith(".localhost")
 
 
 def block_of(address: Address) -> Block | None:

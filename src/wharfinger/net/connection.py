@@ -35,8 +35,9 @@ from wharfinger.net.guard import AddressGuard
 from wharfinger.net.wire import Wire
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
+    from wharfinger.net.cancelling import Canceller
     from wharfinger.net.guard import Checked
     from wharfinger.net.http1 import Head
     from wharfinger.net.patience import Clock, Patience
@@ -72,6 +73,8 @@ class GuardedConnection(HTTPConnection):
     checked: Checked | None = None
     wire: Wire | None = None
     used = False
+    canceller: Canceller | None = None
+    _let_go: Callable[[], None] | None = None
 
     def open(self, seconds: float) -> None:
         """Connect, name service and TLS included, within `seconds`.
@@ -98,14 +101,16 @@ class GuardedConnection(HTTPConnection):
         seconds = self.timeout if isinstance(self.timeout, (int, float)) else None
         until = self.clock() + (seconds or _DEFAULT_CONNECT_SECONDS)
         # `_dns_host` keeps a final dot, which `host` does not: it is what the guard checks.
-        addresses = self.guard.check(self._dns_host, self.port, seconds=until - self.clock())
+        addresses = self.guard.check(
+            self._dns_host, self.port, seconds=until - self.clock(), canceller=self.canceller
+        )
         failure: OSError | None = None
         for checked in addresses:
             left = until - self.clock()
             if left <= 0:
                 break
             try:
-                sock = _connect(checked, left)
+                sock = self._connect(checked, left)
             except OSError as error:
                 failure = error
                 continue
@@ -169,10 +174,48 @@ class GuardedConnection(HTTPConnection):
         self.used = True
         return answer, reader(http1.framing(method, answer), wire, waiting.body()), whole
 
+    def bind(self, canceller: Canceller | None) -> None:
+        """Let a call have the connection: its canceller can shut the socket down from now on.
+
+        Raises:
+            Cancelled: the call was stopped already.
+        """
+        self.unbind()
+        self.canceller = canceller
+        if canceller is not None and self.sock is not None:
+            self._let_go = canceller.hold(self.sock)
+
+    def unbind(self) -> None:
+        """Take the connection back from the call that had it."""
+        self.canceller = None
+        self._release()
+
     def close(self) -> None:
         """Close the socket; the connection can be opened again."""
         self.wire = None
+        self._release()
         super().close()
+
+    def _connect(self, checked: Checked, seconds: float) -> socket.socket:
+        sock = _socket_for(checked)
+        try:
+            if self.canceller is not None:
+                self._release()
+                self._let_go = self.canceller.hold(sock)
+            sock.settimeout(seconds)
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            sock.connect((str(checked.address), checked.port))
+            _check_peer(sock, checked)
+        except BaseException:
+            self._release()
+            sock.close()
+            raise
+        return sock
+
+    def _release(self) -> None:
+        let_go, self._let_go = self._let_go, None
+        if let_go is not None:
+            let_go()
 
 
 class GuardedTLSConnection(GuardedConnection, HTTPSConnection):
@@ -214,7 +257,14 @@ class Connections:
         self._manager = PoolManager(maxsize=_IDLE_CONNECTIONS)
         self._manager.pool_classes_by_scheme = {"http": GuardedPool, "https": GuardedTLSPool}
 
-    def take(self, url: Url, seconds: float, *, fresh: bool = False) -> GuardedConnection:
+    def take(
+        self,
+        url: Url,
+        seconds: float,
+        *,
+        fresh: bool = False,
+        canceller: Canceller | None = None,
+    ) -> GuardedConnection:
         """Return an open connection to a URL's origin; `fresh` never takes an idle one.
 
         Raises:
@@ -225,14 +275,20 @@ class Connections:
             raise TypeError(type(connection))
         if fresh:
             connection.close()
-        if connection.wire is None:
-            connection.guard = self._guard
-            connection.clock = self._clock
-            connection.open(seconds)
+        try:
+            connection.bind(canceller)
+            if connection.wire is None:
+                connection.guard = self._guard
+                connection.clock = self._clock
+                connection.open(seconds)
+        except BaseException:
+            connection.close()
+            raise
         return connection
 
     def give(self, url: Url, connection: GuardedConnection) -> None:
         """Keep a connection whose exchange is over for the next one."""
+        connection.unbind()
         self._pool(url)._put_conn(  # noqa: SLF001 - as above
             connection  # pyright: ignore[reportArgumentType]
         )
@@ -249,18 +305,9 @@ class Connections:
         return self._manager.connection_from_host(url.host, url.port, url.scheme)
 
 
-def _connect(checked: Checked, seconds: float) -> socket.socket:
+def _socket_for(checked: Checked) -> socket.socket:
     family = socket.AF_INET if checked.address.version == 4 else socket.AF_INET6  # noqa: PLR2004
-    sock = socket.socket(family, socket.SOCK_STREAM)
-    try:
-        sock.settimeout(seconds)
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        sock.connect((str(checked.address), checked.port))
-        _check_peer(sock, checked)
-    except BaseException:
-        sock.close()
-        raise
-    return sock
+    return socket.socket(family, socket.SOCK_STREAM)
 
 
 def _check_peer(sock: socket.socket, checked: Checked) -> None:

@@ -15,17 +15,22 @@ import socket
 import threading
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from wharfinger import names
 from wharfinger.errors import AddressRefused, ConnectFailed, TransferTimeout, UsageError
-from wharfinger.net import addresses
+from wharfinger.net import addresses, urls
+from wharfinger.net.cancelling import Cancelled
+
+if TYPE_CHECKING:
+    from wharfinger.net.cancelling import Canceller
 
 Resolver = Callable[[str, int], Iterable[str]]
 """From host name and port to the text of its addresses; raises `OSError`."""
 
 _NO_SUCH_HOST: Final = frozenset({socket.EAI_NONAME, getattr(socket, "EAI_NODATA", -5)})
 _DEFAULT_RESOLVE_SECONDS: Final = 30.0
+_MAX_PORT: Final = 65535
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +52,8 @@ class AddressGuard:
         allow_private_start: open them for the address that a call names, not for what a
             public address redirects to (for a URL that a person typed).
         allow_hosts: host names or literal addresses that are trusted wherever they lead.
-        allow_networks: networks that are trusted, like "10.1.0.0/16".
+        allow_networks: networks that are trusted, like "10.1.0.0/16". A metadata service
+            inside stays closed unless its own address is named.
         allow_ports: when given, the only ports; the Fetch standard's blocked ports are
             refused unless they are named here.
         resolver: the name service, for tests.
@@ -61,18 +67,30 @@ class AddressGuard:
     resolver: Resolver | None = None
 
     def __post_init__(self) -> None:
+        for argument in ("allow_hosts", "allow_networks", "allow_ports"):
+            if isinstance(getattr(self, argument), (str, int)):
+                raise UsageError(f"{argument} must be a list, also for a single value.")
+        hosts = tuple(urls.host(text).removesuffix(".") for text in self.allow_hosts)
+        object.__setattr__(self, "allow_hosts", hosts)
         try:
-            for network in self.allow_networks:
-                ipaddress.ip_network(network)
+            networks = tuple(str(ipaddress.ip_network(text)) for text in self.allow_networks)
         except ValueError as error:
             raise UsageError(f"allow_networks: {error}.") from None
+        object.__setattr__(self, "allow_networks", networks)
+        if not all(_is_port(port) for port in self.allow_ports or ()):
+            raise UsageError("allow_ports takes numbers from 1 to 65535.")
 
     def opened(self) -> AddressGuard:
         """Return the same guard with private networks open."""
         return replace(self, allow_private=True)
 
     def check(
-        self, host: str, port: int, *, seconds: float = _DEFAULT_RESOLVE_SECONDS
+        self,
+        host: str,
+        port: int,
+        *,
+        seconds: float = _DEFAULT_RESOLVE_SECONDS,
+        canceller: Canceller | None = None,
     ) -> tuple[Checked, ...]:
         """Return the addresses of a host, in the resolver's order, all of them checked.
 
@@ -80,20 +98,40 @@ class AddressGuard:
             host: a name in ASCII or a literal address without brackets, from `urls.parse`.
             port: the port to connect to.
             seconds: how long the name service may take.
+            canceller: what may stop the call meanwhile.
 
         Raises:
             AddressRefused: the port is closed, or any of the addresses is.
             ConnectFailed: the name does not resolve.
             TransferTimeout: the name service did not answer in time.
         """
-        self._check_port(port)
-        trusted = host.rstrip(".") in self.allow_hosts
-        if host.rstrip(".") in addresses.METADATA_NAMES and not trusted:
-            raise self._refusal(host)
+        trusted = self._check_as_written(host, port)
         return tuple(
             self._judge(host, port, address, trusted=trusted)
-            for address in self._addresses(host, port, seconds)
+            for address in self._addresses(host, port, seconds, canceller)
         )
+
+    def check_unresolved(self, host: str, port: int) -> None:
+        """Check what can be checked without a name service, for what a proxy connects to.
+
+        Ports, literal addresses, and the names that mean this machine or a metadata service:
+        what other names resolve to is for the proxy to judge.
+
+        Raises:
+            AddressRefused: the port, the literal address or the name is closed.
+        """
+        trusted = self._check_as_written(host, port)
+        if is_literal(host):
+            self._judge(host, port, ipaddress.ip_address(host), trusted=trusted)
+        elif addresses.means_this_machine(host) and not (trusted or self.allow_private):
+            raise self._refusal(host)
+
+    def _check_as_written(self, host: str, port: int) -> bool:
+        self._check_port(port)
+        trusted = host.removesuffix(".") in self.allow_hosts
+        if addresses.is_metadata_name(host) and not trusted:
+            raise self._refusal(host)
+        return trusted
 
     def _check_port(self, port: int) -> None:
         if self.allow_ports is not None:
@@ -109,14 +147,15 @@ class AddressGuard:
         block = addresses.block_of(address)
         if block is None:
             return Checked(address, port, private=False)
-        if trusted or self._in_allowed_network(address):
+        if trusted or self._in_allowed_network(address, metadata=block in addresses.METADATA):
             return Checked(address, port, private=True)
         if not (self.allow_private and block.private):
             raise self._refusal(host)
         return Checked(address, port, private=True)
 
-    def _in_allowed_network(self, address: addresses.Address) -> bool:
-        return any(address in ipaddress.ip_network(network) for network in self.allow_networks)
+    def _in_allowed_network(self, address: addresses.Address, *, metadata: bool) -> bool:
+        networks = map(ipaddress.ip_network, self.allow_networks)
+        return any(address in n for n in networks if not metadata or n.num_addresses == 1)
 
     def _refusal(self, host: str) -> AddressRefused:
         hint: str | None = None
@@ -129,10 +168,12 @@ class AddressGuard:
             hint=hint,
         )
 
-    def _addresses(self, host: str, port: int, seconds: float) -> list[addresses.Address]:
+    def _addresses(
+        self, host: str, port: int, seconds: float, canceller: Canceller | None
+    ) -> list[addresses.Address]:
         if is_literal(host):
             return [ipaddress.ip_address(host)]
-        texts = _within(seconds, self.resolver or resolve, host, port)
+        texts = _within(seconds, self.resolver or resolve, host, port, canceller)
         try:
             found = [ipaddress.ip_address(text.partition("%")[0]) for text in texts]
         except ValueError:
@@ -153,9 +194,19 @@ def resolve(host: str, port: int) -> list[str]:
     return [str(sockaddr[0]) for _, _, _, _, sockaddr in answers]
 
 
-def _within(seconds: float, resolver: Resolver, host: str, port: int) -> list[str]:
-    # getaddrinfo has no time limit of its own; the thread that is left behind ends with it.
-    answers: queue.SimpleQueue[list[str] | OSError | UnicodeError] = queue.SimpleQueue()
+def _is_port(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and 0 < value <= _MAX_PORT
+
+
+def _within(
+    seconds: float, resolver: Resolver, host: str, port: int, canceller: Canceller | None
+) -> list[str]:
+    # getaddrinfo has no time limit of its own, and nothing can end it from outside; the
+    # thread that is left behind ends with it.
+    answers: queue.SimpleQueue[list[str] | Exception] = queue.SimpleQueue()
+    take_back = None
+    if canceller is not None:
+        take_back = canceller.when_cancelled(lambda: answers.put(Cancelled()))
 
     def ask() -> None:
         try:
@@ -169,6 +220,9 @@ def _within(seconds: float, resolver: Resolver, host: str, port: int) -> list[st
         answer = answers.get(timeout=max(seconds, 0.001))
     except queue.Empty:
         raise TransferTimeout(f"The name {shown} was not resolved in {seconds:.0f} s.") from None
+    finally:
+        if take_back is not None:
+            take_back()
     if isinstance(answer, OSError):
         failure = ConnectFailed(
             f"The name {shown} cannot be resolved: {answer.strerror or answer}."
@@ -177,4 +231,6 @@ def _within(seconds: float, resolver: Resolver, host: str, port: int) -> list[st
         raise failure from answer
     if isinstance(answer, UnicodeError):
         raise UsageError(f"{shown!r} is not a host name.")
+    if isinstance(answer, Exception):
+        raise answer
     return answer

@@ -9,9 +9,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from wharfinger.errors import TransferTimeout
+
+if TYPE_CHECKING:
+    from wharfinger.net.cancelling import Canceller
 
 Clock = Callable[[], float]
 
@@ -28,6 +31,7 @@ class Patience:
         until: when the phase must be over, on the clock.
         until_what: the words for that limit.
         min_rate: the fewest bytes per second, over `RATE_WINDOW`.
+        canceller: what may stop the whole call; asked before and after each wait.
     """
 
     def __init__(
@@ -39,8 +43,10 @@ class Patience:
         until_what: str = "in total",
         min_rate: int = 0,
         clock: Clock = time.monotonic,
+        canceller: Canceller | None = None,
     ) -> None:
         self._what = what
+        self._canceller = canceller
         self._silence = silence
         self._until = until
         self._until_what = until_what
@@ -55,7 +61,10 @@ class Patience:
 
         Raises:
             TransferTimeout: the phase is over.
+            Cancelled: the call was stopped.
         """
+        if self._canceller is not None:
+            self._canceller.check()
         if self._until is None:
             return self._silence
         left = self._until - self._clock()
@@ -68,7 +77,11 @@ class Patience:
 
         Raises:
             TransferTimeout: the peer is slower than the minimum rate.
+            Cancelled: the call was stopped; what moved is not to be believed (a socket that was
+                shut down looks like one that the peer has closed).
         """
+        if self._canceller is not None:
+            self._canceller.check()
         if not self._min_rate:
             return
         self._counted += count

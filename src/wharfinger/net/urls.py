@@ -131,13 +131,26 @@ def parse(text: str) -> Url:
             f"The scheme {names.show(scheme, limit=20)!r} is not transferred here.",
             hint="Use an http or https address.",
         )
-    host, port = _split_authority(match["authority"], _DEFAULT_PORTS[scheme])
+    written, port = _split_authority(match["authority"], _DEFAULT_PORTS[scheme])
     return Url(
         scheme="http" if scheme == "http" else "https",
-        host=_host(host),
+        host=_host(written),
         port=port,
         target=_target(match["rest"]),
     )
+
+
+def host(text: str) -> str:
+    """Return a host name or literal address as `Url.host` has it: ASCII, lower case, no brackets.
+
+    Raises:
+        UsageError: it is neither.
+        AddressRefused: it is a disguised number.
+    """
+    if not isinstance(text, str):
+        raise UsageError(f"A host must be text, not {type(text).__name__}.")
+    _refuse_unsound_characters(text)
+    return _bracketed(text) if ":" in text and not text.startswith("[") else _host(text)
 
 
 def _refuse_unsound_characters(text: str) -> None:
