@@ -408,6 +408,6 @@ def test_addresses_carry_the_mount_point(wharf: Wharf, root_path: str, path: str
     assert (b"location", record["url"].encode()) in talk.sent[0]["headers"]
 
 
-def test_a_sibling_of_the_mount_point_is_not_below_it(wharf: Wharf) -> None:
-    scope = scope_of(path="/storagehealth/live", root_path="/storage")
-    assert ask(create_app(wharf), scope).status == 404
+def test_a_path_that_only_begins_like_the_mount_point_is_whole(wharf: Wharf) -> None:
+    scope = scope_of(path="/files", root_path="/file")
+    assert ask(create_app(wharf), scope).status == 401

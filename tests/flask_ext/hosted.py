@@ -23,6 +23,10 @@ def make(folder: str) -> Flask:
     def pid() -> ResponseReturnValue:
         return str(os.getpid())
 
+    @app.get("/token")
+    def token() -> ResponseReturnValue:
+        return files.wharf.tokens.create("test", {"read", "write"})[1]
+
     @app.post("/receive")
     def receive() -> ResponseReturnValue:
         stored = files.receive("files")

@@ -88,24 +88,29 @@ def test_a_file_is_closed_when_it_was_sent(ask: Ask, files: Wharfinger, tmp_path
     assert [file.closed for file in opened] == [True, True, True]
 
 
-def test_a_pipe_is_sent_as_it_comes(ask: Ask, files: Wharfinger) -> None:
-    for buffering in (0, -1):
-        reading, writing = os.pipe()
-        os.write(writing, DIGITS)
-        pipe = os.fdopen(reading, "rb", buffering)
+class _Buffered(io.BufferedReader):
+    def read(self, size: int | None = -1) -> bytes:
+        raise AssertionError(f"it would wait until {size} bytes are there")
 
-        def view(pipe: BinaryIO = pipe, writing: int = writing) -> ResponseReturnValue:
-            made = files.deliver_data(pipe, mimetype="text/plain")
-            pieces = iter(made.iter_encoded())
-            # What is there goes out at once, although the pipe has not ended.
-            first = next(pieces)
-            os.write(writing, b"more")
-            os.close(writing)
-            return {"first": first.decode(), "rest": b"".join(pieces).decode()}
 
-        answer = ask(view)
-        assert answer.json() == {"first": "0123456789", "rest": "more"}
-        assert pipe.closed
+@pytest.mark.parametrize("buffered", [False, True])
+def test_a_pipe_is_sent_as_it_comes(ask: Ask, files: Wharfinger, buffered: bool) -> None:
+    reading, writing = os.pipe()
+    os.write(writing, DIGITS)
+    raw = io.FileIO(reading)
+    pipe: BinaryIO = _Buffered(raw) if buffered else raw
+
+    def view() -> ResponseReturnValue:
+        made = files.deliver_data(pipe, mimetype="text/plain")
+        pieces = iter(made.iter_encoded())
+        # What is there goes out at once, although the pipe has not ended.
+        first = next(pieces)
+        os.write(writing, b"more")
+        os.close(writing)
+        return {"first": first.decode(), "rest": b"".join(pieces).decode()}
+
+    assert ask(view).json() == {"first": "0123456789", "rest": "more"}
+    assert pipe.closed
 
 
 class _Endless:

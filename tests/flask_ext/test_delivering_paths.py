@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from flask import Flask
@@ -12,6 +14,7 @@ from flask.typing import ResponseReturnValue
 from werkzeug.utils import send_file
 
 from flask_ext.conftest import Ask
+from wharfinger.errors import UsageError
 from wharfinger.flask import Wharfinger
 
 CSV = b"a,b\n1,2\n"
@@ -191,3 +194,19 @@ def test_the_arguments_are_those_of_send_file(ask: Ask, files: Wharfinger, repor
     assert theirs.headers["Last-Modified"] == ours.headers["last-modified"]
     assert "filename*=UTF-8''%C3%9Cbersicht.txt" in theirs.headers["Content-Disposition"]
     assert "filename*=UTF-8''%C3%9Cbersicht.txt" in ours.headers["content-disposition"]
+
+
+@pytest.mark.parametrize(
+    "wishes", [{"etag": 'a"b'}, {"last_modified": 1e30}], ids=["quote in the etag", "far future"]
+)
+def test_a_wish_that_cannot_be_sent_leaves_no_file_open(
+    ask: Ask, files: Wharfinger, reports: Path, wishes: dict[str, Any]
+) -> None:
+    def view() -> ResponseReturnValue:
+        try:
+            return files.deliver_path("reports", "summary.csv", **wishes)
+        except (UsageError, OverflowError, ValueError):
+            return "refused"
+
+    assert ask(view).body == b"refused"
+    gc.collect()  # a file left open is a ResourceWarning here, and that an error

@@ -36,6 +36,7 @@ class Host:
     url: str
     folder: Path
     worker: Process
+    token: str
 
     @property
     def browser(self) -> Browser:
@@ -53,7 +54,8 @@ def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Host]:
     target = f"hosted:make({str(folder)!r})"
     with gunicorn(target, Path(__file__).parent, folder / "log") as (url, _):
         pid = int(Browser(url).ask("GET", "/pid").body)
-        yield Host(url, folder, Process(pid))
+        secret = Browser(url).ask("GET", "/token").body.decode()
+        yield Host(url, folder, Process(pid), secret)
 
 
 def curl(*arguments: str, stdin: bytes | None = None) -> bytes:
@@ -93,6 +95,29 @@ def test_a_client_that_leaves_in_the_middle_of_an_upload_leaves_nothing(
     assert b"length-mismatch" in answer
     assert host.browser.ask("GET", "/count").body == before
     assert eventually(lambda: host.worker.open_below(host.folder / "data") == [])
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"zz\r\nhello\r\n0\r\n\r\n",
+        b"5\r\nhelloXX0\r\n\r\n",
+        b"5\r\nhello\r\n0\r\nno trailer\r\n\r\n",
+        b"5;" + b"a" * 20_000 + b"\r\nhello\r\n0\r\n\r\n",
+    ],
+    ids=["no number", "no end of a chunk", "a malformed trailer", "a long extension"],
+)
+@pytest.mark.parametrize("path", [b"/receive", b"/storage/uploads/files"])
+def test_malformed_chunks_are_400_and_leave_nothing(host: Host, path: bytes, body: bytes) -> None:
+    before = host.browser.ask("GET", "/count").body
+    answer = host.browser.raw(
+        b"POST %s HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Type: text/plain\r\n"
+        b"Authorization: Bearer %s\r\nTransfer-Encoding: chunked\r\n\r\n%s"
+        % (path, host.token.encode(), body)
+    )
+    assert answer.split(b" ")[1] == b"400"
+    assert b"\r\nContent-Type: application/problem+json\r\n" in answer
+    assert host.browser.ask("GET", "/count").body == before
 
 
 @pytest.mark.parametrize("path", ["/sparse", "/opened"])

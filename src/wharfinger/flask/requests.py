@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator
 from typing import Final
 
 from flask import request
 from werkzeug.exceptions import ClientDisconnected, RequestEntityTooLarge
 
-from wharfinger.errors import TooLarge, UsageError
+from wharfinger.errors import RequestError, TooLarge, UsageError
 from wharfinger.protocol.headers import Headers
 from wharfinger.service import Principal
 from wharfinger.units import MIB
 from wharfinger.web import Answer, RequestHead
 from wharfinger.web.intake import short_body
+
+log = logging.getLogger("wharfinger")
 
 _BATCH: Final = 1 * MIB
 
@@ -65,6 +68,7 @@ def body() -> Iterator[bytes]:
     Raises:
         LengthMismatch: the connection ended in the middle of it.
         TooLarge: it is longer than the application's MAX_CONTENT_LENGTH.
+        RequestError: the server cannot make sense of it.
     """
     received = 0
     try:
@@ -80,6 +84,9 @@ def body() -> Iterator[bytes]:
         ) from error
     except (ClientDisconnected, OSError) as error:
         raise short_body(received, request.content_length) from error
+    except Exception as error:  # each server has errors of its own for malformed framing
+        log.warning("the body could not be read", exc_info=error)
+        raise RequestError("The framing of the body is malformed; nothing was kept.") from error
 
 
 def push_body(write: Callable[[bytes], Answer | None]) -> Answer | None:
