@@ -27,7 +27,8 @@ def test_the_local_store_keeps_the_contract(tmp_path: Path) -> None:
 
 
 def test_the_memory_store_keeps_the_contract() -> None:
-    check_store(MemoryStore)
+    store = MemoryStore()
+    check_store(lambda: store)
 
 
 def test_a_store_without_unnamed_files_keeps_the_contract(
