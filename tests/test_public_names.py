@@ -38,10 +38,13 @@ def test_a_name_that_is_not_public_is_an_attribute_error() -> None:
 
 SIGNATURES = {
     "download": ["url", "dest", "expect", "policy", "max_size", "sha256", "connections", "resume",
-                 "overwrite", "remote_name", "allow_private", "headers", "auth", "timeout",
+                 "overwrite", "remote_name", "allow_private", "allow_hosts", "allow_networks",
+                 "allow_ports", "proxy", "trust_proxy", "netrc", "tls", "headers", "auth", "timeout",
                  "retries", "progress"],
     "upload": ["file", "url", "protocol", "method", "field", "fields", "name", "type", "policy",
-               "allow_private", "headers", "auth", "timeout", "retries", "progress", "json"],
+               "allow_private", "allow_hosts", "allow_networks", "allow_ports", "proxy",
+               "trust_proxy", "netrc", "tls", "headers", "auth", "timeout", "retries", "progress",
+               "json"],
     "download_file": ["url", "output_path", "expected_prefix", "chunk_size", "timeout",
                       "allow_private", "headers", "auth"],
     "ProfilePictureUploader": ["user_id", "url", "timeout", "allow_private", "auth"],

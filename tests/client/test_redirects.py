@@ -56,7 +56,6 @@ def test_five_redirects_are_followed_and_six_are_not(peer: StartPeer, folder: Pa
 SECRETS = {
     "Authorization": "Bearer secret",
     "Cookie": "session=secret",
-    "Proxy-Authorization": "Basic secret",
     "X-Api-Key": "secret",
 }
 

@@ -35,22 +35,18 @@ def auth_for(url: Url, where: Netrc) -> tuple[str, str] | None:
     path = Path.home() / ".netrc" if where is True else Path(where)
     shown = names.show(str(path))
     try:
-        with path.open(encoding="utf-8") as file:
-            if stat.S_IMODE(os.fstat(file.fileno()).st_mode) & 0o077:
-                raise LocalFileError(
-                    f"{shown} can be read by others.", hint=f"Run: chmod 600 {shown}"
-                )
+        mode = stat.S_IMODE(path.stat().st_mode)
         entries = netrc.netrc(str(path))
     except FileNotFoundError as error:
         if where is True:
             return None
         raise SourceMissing(f"{shown} does not exist.") from error
-    except LocalFileError:
-        raise
     except (OSError, UnicodeDecodeError) as error:
         raise LocalFileError(f"{shown} cannot be read.") from error
     except netrc.NetrcParseError as error:
         raise LocalFileError(f"{shown} is no .netrc file: {names.show(error.msg)}.") from None
+    if mode & 0o077:
+        raise LocalFileError(f"{shown} can be read by others.", hint=f"Run: chmod 600 {shown}")
     entry = {name.lower(): value for name, value in entries.hosts.items() if name != "default"}.get(
         url.host.removesuffix(".")
     )

@@ -43,6 +43,7 @@ _OURS: Final[Mapping[str, str]] = {
     "te": "trailers are not read",
     "trailer": "trailers are not sent",
     "upgrade": "the protocol is not changed",
+    "proxy-authorization": "it is for a proxy alone; put the credentials into proxy=",
 }
 # Fields of the caller that say nothing about who asks.
 _HARMLESS: Final = frozenset({"accept", "accept-language", "user-agent"})

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import time
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Self, TypeVar
 
 from wharfinger.client.body import File, content_of
 from wharfinger.client.expectation import Expectation
@@ -15,6 +16,7 @@ from wharfinger.client.transport import Transport
 from wharfinger.errors import UsageError
 from wharfinger.net import cancelling, urls
 from wharfinger.net.guard import AddressGuard
+from wharfinger.net.proxies import Proxies
 from wharfinger.units import parse_size
 
 if TYPE_CHECKING:
@@ -23,11 +25,15 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from wharfinger.client.downloading import Download
+    from wharfinger.client.netrc_file import Netrc
     from wharfinger.client.reply import Reply
     from wharfinger.client.retrying import Sleep
     from wharfinger.client.sinks import Destination
     from wharfinger.net.patience import Clock
+    from wharfinger.net.urls import Url
     from wharfinger.policy import Policy
+
+_T = TypeVar("_T")
 
 
 class Client:
@@ -41,12 +47,18 @@ class Client:
         allow_hosts: host names that are trusted wherever they lead.
         allow_networks: networks that are trusted, like "10.1.0.0/16".
         allow_ports: when given, the only ports that are connected to.
+        proxy: an HTTP proxy, like "http://user:password@proxy.example:3128", or "environment"
+            for the one that http_proxy, https_proxy and no_proxy name when the client is made.
+        trust_proxy: needed with `proxy`: says that the proxy decides where connections go.
+            What is checked here is what the URL itself says.
+        netrc: take user name and password for the host from `~/.netrc`, or from the file at
+            a path, for calls without `auth`; bound to the origin as those are.
         headers: header fields of every request; they never leave the origin they were sent
             to first.
         auth: a (user, password) pair, or a bearer token as text; bound to the origin too.
         timeout: seconds for connecting, head and silence alike, or a `Timeout`.
         retries: how often a failed transfer is tried again.
-        tls: trusted certificates; the system's by default.
+        tls: trusted certificates; the system's by default. They are always verified.
         guard: the address guard itself, instead of the `allow_` arguments.
         clock: a monotonic clock, for tests.
         sleep: waits between attempts, for tests.
@@ -62,6 +74,9 @@ class Client:
         allow_hosts: Sequence[str] = (),
         allow_networks: Sequence[str] = (),
         allow_ports: Sequence[int] | None = None,
+        proxy: str | None = None,
+        trust_proxy: bool = False,
+        netrc: Netrc = False,
         headers: Mapping[str, str] | None = None,
         auth: Auth | None = None,
         timeout: float | Timeout = DEFAULT_SECONDS,
@@ -75,15 +90,17 @@ class Client:
         self._timeout = Timeout.of(timeout)
         self._retries = _retries(retries)
         self._sleep = sleep
+        self._netrc = netrc
         self._transport = Transport(
             guard
             or AddressGuard(
                 allow_private=allow_private,
-                allow_hosts=tuple(allow_hosts),
-                allow_networks=tuple(allow_networks),
-                allow_ports=None if allow_ports is None else tuple(allow_ports),
+                allow_hosts=_several(allow_hosts, "allow_hosts"),
+                allow_networks=_several(allow_networks, "allow_networks"),
+                allow_ports=None if allow_ports is None else _several(allow_ports, "allow_ports"),
             ),
-            tls=tls,
+            tls=None if tls is None else _verifying(tls),
+            proxies=Proxies.of(proxy, trusted=trust_proxy, environment=os.environ),
             clock=clock,
         )
 
@@ -123,7 +140,7 @@ class Client:
             max_size=None if max_size is None else parse_size(max_size),
             sha256=sha256,
         )
-        theirs = self._theirs(headers, auth)
+        theirs = self._theirs(address, headers, auth)
         watch = self._limits(timeout).start(self._transport.clock)
         retrying = self._retrying(retries)
         sink = open_sink(dest, address, resume=resume, overwrite=overwrite, remote_name=remote_name)
@@ -172,7 +189,7 @@ class Client:
             raise UsageError("name= and type= are for one file.")
         checked_fields = _form_fields(fields)
         kind = check_protocol(protocol, method.upper(), checked_fields, len(files))
-        theirs = self._theirs(headers, auth)
+        theirs = self._theirs(address, headers, auth)
         watch = self._limits(timeout).start(self._transport.clock)
         retrying = self._retrying(retries)
         return Job(
@@ -206,11 +223,16 @@ class Client:
         self.close()
 
     def _theirs(
-        self, headers: Mapping[str, str] | None, auth: Auth | None
+        self, url: Url, headers: Mapping[str, str] | None, auth: Auth | None
     ) -> tuple[tuple[str, str], ...]:
         own = callers_fields(headers, auth)
         replaced = {name.lower() for name, _ in own}
-        return (*(pair for pair in self._fields if pair[0].lower() not in replaced), *own)
+        fields = (*(pair for pair in self._fields if pair[0].lower() not in replaced), *own)
+        if self._netrc is False or any(name.lower() == "authorization" for name, _ in fields):
+            return fields
+        from wharfinger.client.netrc_file import auth_for
+
+        return (*fields, *callers_fields(None, auth_for(url, self._netrc)))
 
     def _limits(self, timeout: float | Timeout | None) -> Timeout:
         return self._timeout if timeout is None else Timeout.of(timeout)
@@ -233,6 +255,13 @@ def download(
     overwrite: bool = False,
     remote_name: bool = False,
     allow_private: bool = False,
+    allow_hosts: Sequence[str] = (),
+    allow_networks: Sequence[str] = (),
+    allow_ports: Sequence[int] | None = None,
+    proxy: str | None = None,
+    trust_proxy: bool = False,
+    netrc: Netrc = False,
+    tls: ssl.SSLContext | None = None,
     headers: Mapping[str, str] | None = None,
     auth: Auth | None = None,
     timeout: float | Timeout = DEFAULT_SECONDS,
@@ -260,6 +289,13 @@ def download(
         overwrite: replace a file that is there, atomically.
         remote_name: call the file what the server calls it (cleaned, in the folder of `dest`).
         allow_private: connect to private, loopback and link-local addresses as well.
+        allow_hosts: host names that are trusted wherever they lead.
+        allow_networks: networks that are trusted, like "10.1.0.0/16".
+        allow_ports: when given, the only ports that are connected to.
+        proxy: an HTTP proxy, like "http://proxy.example:3128", or "environment".
+        trust_proxy: needed with `proxy`: the proxy decides where connections go.
+        netrc: True, or the path of a .netrc file: sign in as it says, at this origin only.
+        tls: trusted certificates; the system's by default. They are always verified.
         headers: header fields; they are dropped when a redirect leaves the origin.
         auth: a (user, password) pair, or a bearer token as text; dropped likewise.
         timeout: seconds for connecting, head and silence alike, or a `Timeout`.
@@ -277,7 +313,18 @@ def download(
         DestinationExists, DestinationUnsafe, StorageFull, LocalFileError: this machine.
         UsageError: the call itself is wrong.
     """
-    with Client(allow_private=allow_private, timeout=timeout, retries=retries) as client:
+    with Client(
+        allow_private=allow_private,
+        allow_hosts=allow_hosts,
+        allow_networks=allow_networks,
+        allow_ports=allow_ports,
+        proxy=proxy,
+        trust_proxy=trust_proxy,
+        netrc=netrc,
+        tls=tls,
+        timeout=timeout,
+        retries=retries,
+    ) as client:
         return client.download(
             url,
             dest,
@@ -307,6 +354,13 @@ def upload(
     type: str | None = None,  # noqa: A002 - the word of the whole interface
     policy: Policy | None = None,
     allow_private: bool = False,
+    allow_hosts: Sequence[str] = (),
+    allow_networks: Sequence[str] = (),
+    allow_ports: Sequence[int] | None = None,
+    proxy: str | None = None,
+    trust_proxy: bool = False,
+    netrc: Netrc = False,
+    tls: ssl.SSLContext | None = None,
     headers: Mapping[str, str] | None = None,
     auth: Auth | None = None,
     timeout: float | Timeout = DEFAULT_SECONDS,
@@ -332,6 +386,13 @@ def upload(
         type: its media type; by its name by default.
         policy: what may be sent.
         allow_private: connect to private, loopback and link-local addresses as well.
+        allow_hosts: host names that are trusted wherever they lead.
+        allow_networks: networks that are trusted, like "10.1.0.0/16".
+        allow_ports: when given, the only ports that are connected to.
+        proxy: an HTTP proxy, like "http://proxy.example:3128", or "environment".
+        trust_proxy: needed with `proxy`: the proxy decides where connections go.
+        netrc: True, or the path of a .netrc file: sign in as it says, at this origin only.
+        tls: trusted certificates; the system's by default. They are always verified.
         headers: header fields of the request.
         auth: a (user, password) pair, or a bearer token as text.
         timeout: seconds for connecting, head and silence alike, or a `Timeout`.
@@ -349,7 +410,18 @@ def upload(
         AddressRefused: the address is not public.
         UsageError: the call itself is wrong.
     """
-    with Client(allow_private=allow_private, timeout=timeout, retries=retries) as client:
+    with Client(
+        allow_private=allow_private,
+        allow_hosts=allow_hosts,
+        allow_networks=allow_networks,
+        allow_ports=allow_ports,
+        proxy=proxy,
+        trust_proxy=trust_proxy,
+        netrc=netrc,
+        tls=tls,
+        timeout=timeout,
+        retries=retries,
+    ) as client:
         return client.upload(
             file,
             url,
@@ -365,6 +437,18 @@ def upload(
             progress=progress,
             json=json,
         )
+
+
+def _several(values: Sequence[_T], argument: str) -> tuple[_T, ...]:
+    if isinstance(values, (str, bytes, int)):
+        raise UsageError(f"{argument} must be a list, also for a single value.")
+    return tuple(values)
+
+
+def _verifying(context: ssl.SSLContext) -> ssl.SSLContext:
+    from wharfinger.net import tls
+
+    return tls.checked(context)
 
 
 def _files(file: File | Sequence[File]) -> list[File]:

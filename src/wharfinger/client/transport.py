@@ -1,6 +1,6 @@
 """Sends requests and returns answers: hop by hop, each hop through the address guard.
 
-No proxy and no `.netrc` is taken from the environment, cookies are not kept, and an
+No proxy is taken from the environment unasked, cookies are not kept, and an
 answer in any content coding is refused: hashes, ranges and limits are about the bytes
 as they are.
 """
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from wharfinger.net.guard import AddressGuard
     from wharfinger.net.http1 import Head
     from wharfinger.net.patience import Clock
+    from wharfinger.net.proxies import Proxies
     from wharfinger.net.urls import Url
 
 _IDEMPOTENT: Final = frozenset({"GET", "HEAD"})
@@ -97,6 +98,7 @@ class Transport:
     Args:
         guard: where connections may go.
         tls: trusted certificates; the system's by default.
+        proxies: what goes through a proxy; nothing by default.
         clock: a monotonic clock.
     """
 
@@ -105,8 +107,10 @@ class Transport:
         guard: AddressGuard,
         *,
         tls: ssl.SSLContext | None = None,
+        proxies: Proxies | None = None,
         clock: Clock = time.monotonic,
     ) -> None:
+        self._proxies = proxies
         self.clock = clock
         self._guard = guard
         self._tls = tls
@@ -161,7 +165,12 @@ class Transport:
     ) -> Answer:
         from wharfinger.net import http1
 
-        lines = http1.request_head(request.method, request.url.target, request.fields())
+        target, fields = request.url.target, request.fields()
+        proxy = None if self._proxies is None else self._proxies.for_url(request.url)
+        if proxy is not None and request.url.scheme == "http":
+            # A proxy gets the absolute form, and alone its credentials (RFC 9112 section 3.2.2).
+            target, fields = str(request.url), [*fields, *proxy.fields]
+        lines = http1.request_head(request.method, target, fields)
         connection = connections.take(
             request.url, watch.connecting(), fresh=fresh, canceller=watch.canceller
         )
@@ -191,15 +200,18 @@ class Transport:
         )
 
     def _connections(self, *, private: bool) -> Connections:
-        from wharfinger.net.connection import Connections
-
         if private:
             if self._opened is None:
-                self._opened = Connections(self._guard.opened(), tls=self._tls, clock=self.clock)
+                self._opened = self._connections_under(self._guard.opened())
             return self._opened
         if self._strict is None:
-            self._strict = Connections(self._guard, tls=self._tls, clock=self.clock)
+            self._strict = self._connections_under(self._guard)
         return self._strict
+
+    def _connections_under(self, guard: AddressGuard) -> Connections:
+        from wharfinger.net.connection import Connections
+
+        return Connections(guard, context=self._tls, proxies=self._proxies, clock=self.clock)
 
 
 class _Stale(Exception):

@@ -29,9 +29,11 @@ from wharfinger.errors import (
     TransferTimeout,
     WharfingerError,
 )
-from wharfinger.net import http1
+from wharfinger.net import http1, tls
 from wharfinger.net.bodies import BodyReader, reader
 from wharfinger.net.guard import AddressGuard
+from wharfinger.net.patience import Patience
+from wharfinger.net.proxies import Proxies
 from wharfinger.net.wire import Wire
 
 if TYPE_CHECKING:
@@ -40,13 +42,16 @@ if TYPE_CHECKING:
     from wharfinger.net.cancelling import Canceller
     from wharfinger.net.guard import Checked
     from wharfinger.net.http1 import Head
-    from wharfinger.net.patience import Clock, Patience
+    from wharfinger.net.patience import Clock
+    from wharfinger.net.proxies import Proxy
     from wharfinger.net.urls import Url
 
 _DEFAULT_CONNECT_SECONDS: Final = 30.0
 _MAX_INTERIM: Final = 20  # more is a peer that plays for time
 _SWITCHING_PROTOCOLS: Final = 101
 _IDLE_CONNECTIONS: Final = 16
+_PROXY_SIGN_IN: Final = 407
+_PROXY_BUSY: Final = frozenset({502, 503, 504})
 
 
 class Waiting(Protocol):
@@ -66,11 +71,16 @@ class Waiting(Protocol):
 
 
 class GuardedConnection(HTTPConnection):
-    """A connection over plain TCP to an address that the guard has passed."""
+    """A connection over plain TCP to an address that the guard has passed, or to a proxy.
+
+    `checked` is that address; None through a proxy, where nobody here knows it.
+    """
 
     guard: AddressGuard = AddressGuard()  # the strict one, should nobody give another
     clock: Clock = staticmethod(time.monotonic)
+    via: Proxy | None = None
     checked: Checked | None = None
+    tunnels = False
     wire: Wire | None = None
     used = False
     canceller: Canceller | None = None
@@ -101,9 +111,59 @@ class GuardedConnection(HTTPConnection):
         seconds = self.timeout if isinstance(self.timeout, (int, float)) else None
         until = self.clock() + (seconds or _DEFAULT_CONNECT_SECONDS)
         # `_dns_host` keeps a final dot, which `host` does not: it is what the guard checks.
-        addresses = self.guard.check(
-            self._dns_host, self.port, seconds=until - self.clock(), canceller=self.canceller
+        if self.via is None:
+            sock, self.checked = self._reach(self.guard, self._dns_host, self.port, until)
+            return sock
+        self.guard.check_unresolved(self._dns_host, self.port)
+        return self._through(self.via, until)
+
+    def _through(self, proxy: Proxy, until: float) -> socket.socket:
+        # The proxy itself is what the caller named: its own address may be private.
+        guard = AddressGuard(
+            allow_hosts=(proxy.host,), allow_ports=(proxy.port,), resolver=self.guard.resolver
         )
+        try:
+            sock, _ = self._reach(guard, proxy.host, proxy.port, until)
+        except WharfingerError:
+            raise
+        except OSError as error:
+            raise _connect_error(f"The proxy {proxy.host}", 0, error) from error
+        if not self.tunnels:
+            return sock
+        try:
+            self._tunnel_through(proxy, sock, until)
+        except BaseException:
+            self._release()
+            sock.close()
+            raise
+        sock.settimeout(max(until - self.clock(), 0.001))
+        return sock
+
+    def _tunnel_through(self, proxy: Proxy, sock: socket.socket, until: float) -> None:
+        # Our own and not `http.client`'s, whose loop over lines has no deadline.
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        authority = f"{host}:{self.port}"
+        patience = Patience(
+            "The proxy's answer",
+            silence=until - self.clock(),
+            until=until,
+            until_what="",
+            clock=self.clock,
+            canceller=self.canceller,
+        )
+        wire = Wire(sock)
+        request = http1.request_head("CONNECT", authority, [("Host", authority), *proxy.fields])
+        wire.send(request, patience, heard=None)
+        head = _read_final(wire, patience)
+        if head.status // 100 != 2:  # noqa: PLR2004 - RFC 9110 section 9.3.6
+            raise _proxy_refusal(proxy, authority, head)
+        if wire.holds:
+            raise BadResponse("The proxy sent more than its answer before TLS began.")
+
+    def _reach(
+        self, guard: AddressGuard, host: str, port: int, until: float
+    ) -> tuple[socket.socket, Checked]:
+        addresses = guard.check(host, port, seconds=until - self.clock(), canceller=self.canceller)
         failure: OSError | None = None
         for checked in addresses:
             left = until - self.clock()
@@ -115,8 +175,7 @@ class GuardedConnection(HTTPConnection):
                 failure = error
                 continue
             sock.settimeout(max(until - self.clock(), 0.001))
-            self.checked = checked
-            return sock
+            return sock, checked
         raise failure or TimeoutError("timed out")
 
     def exchange(
@@ -219,7 +278,12 @@ class GuardedConnection(HTTPConnection):
 
 
 class GuardedTLSConnection(GuardedConnection, HTTPSConnection):
-    """The same over TLS: the certificate is checked against the host of the URL."""
+    """The same over TLS: the certificate is checked against the host of the URL.
+
+    Through a proxy it is a tunnel (RFC 9110 section 9.3.6): the proxy sees host and port only.
+    """
+
+    tunnels = True
 
 
 class GuardedPool(HTTPConnectionPool):
@@ -240,7 +304,8 @@ class Connections:
 
     Args:
         guard: where they may go.
-        tls: trusted certificates; the system's by default.
+        context: trusted certificates; the system's by default.
+        proxies: what goes through a proxy; nothing by default.
         clock: a monotonic clock.
     """
 
@@ -248,12 +313,14 @@ class Connections:
         self,
         guard: AddressGuard,
         *,
-        tls: ssl.SSLContext | None = None,
+        context: ssl.SSLContext | None = None,
+        proxies: Proxies | None = None,
         clock: Clock = time.monotonic,
     ) -> None:
         self._guard = guard
         self._clock = clock
-        self._tls = tls
+        self._context = context
+        self._proxies = proxies or Proxies()
         self._manager = PoolManager(maxsize=_IDLE_CONNECTIONS)
         self._manager.pool_classes_by_scheme = {"http": GuardedPool, "https": GuardedTLSPool}
 
@@ -280,6 +347,7 @@ class Connections:
             if connection.wire is None:
                 connection.guard = self._guard
                 connection.clock = self._clock
+                connection.via = self._proxies.for_url(url)
                 connection.open(seconds)
         except BaseException:
             connection.close()
@@ -298,10 +366,10 @@ class Connections:
         self._manager.clear()
 
     def _pool(self, url: Url) -> HTTPConnectionPool:
-        if url.scheme == "https" and "ssl_context" not in self._manager.connection_pool_kw:
+        if url.scheme == "https":
             # One context for all: reading the system's certificates takes 10 ms and more.
-            context = self._tls or ssl.create_default_context()
-            self._manager.connection_pool_kw["ssl_context"] = context
+            self._context = self._context or ssl.create_default_context()
+            self._manager.connection_pool_kw["ssl_context"] = tls.checked(self._context)
         return self._manager.connection_from_host(url.host, url.port, url.scheme)
 
 
@@ -360,14 +428,22 @@ def _connect_error(host: str, seconds: float, error: Exception) -> ConnectFailed
     if isinstance(error, TimeoutError):
         return TransferTimeout(f"No connection to {shown} in {seconds:g} s.")
     if isinstance(error, (ssl.SSLCertVerificationError, CertificateError)):
-        reason = getattr(error, "verify_message", "") or str(error)
-        failure = ConnectFailed(
-            f"The certificate of {shown} is not to be trusted: {names.show(reason)}.",
-            hint="Check the address, and the certificates this machine trusts.",
-        )
-        failure.retryable = False
-        return failure
+        return tls.distrusted(shown, error)
     if isinstance(error, ssl.SSLError):
         return ConnectFailed(f"TLS with {shown} failed: {error.reason or error}.")
     reason = getattr(error, "strerror", None) or str(error)
     return ConnectFailed(f"{shown} cannot be reached: {reason}.")
+
+
+def _proxy_refusal(proxy: Proxy, authority: str, head: Head) -> ConnectFailed:
+    reason = names.show(head.reason, limit=60)
+    failure = ConnectFailed(
+        f"The proxy {names.show(proxy.host, limit=100)} does not connect to {authority}: "
+        f"{head.status} {reason}".rstrip()
+        + ".",
+        hint="Put user name and password into proxy=, like http://user:password@proxy:3128."
+        if head.status == _PROXY_SIGN_IN
+        else "Ask who runs the proxy, or reach the server without it.",
+    )
+    failure.retryable = head.status in _PROXY_BUSY
+    return failure

@@ -8,13 +8,14 @@ so an address guard here sees no address to check: a call says that it knows thi
 from __future__ import annotations
 
 import base64
+import contextlib
 import ipaddress
 import urllib.parse
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from wharfinger.errors import UsageError
+from wharfinger.errors import AddressRefused, UsageError
 from wharfinger.net import urls
 
 if TYPE_CHECKING:
@@ -39,15 +40,13 @@ class Proxy:
         Raises:
             UsageError: it is no http URL. The message does not repeat it: it may hold a password.
         """
-        credentials, at, rest = text.removeprefix("http://").rpartition("@")
-        try:
-            url = urls.parse(f"http://{rest}" if text.startswith("http://") else text)
-            if url.scheme != "http" or url.target != "/":
-                raise UsageError("")
-        except Exception as error:
-            raise UsageError(f"{what} is not the http:// address of a proxy.", hint=_HINT) from (
-                None if at else error
-            )
+        scheme, _, rest = text.partition("://")
+        credentials, at, place = rest.rpartition("@")
+        url: Url | None = None
+        with contextlib.suppress(UsageError, AddressRefused):
+            url = urls.parse(f"{scheme}://{place}")
+        if url is None or url.scheme != "http" or url.target != "/":
+            raise UsageError(f"{what} is not the http:// address of a proxy.", hint=_HINT)
         return cls(host=url.host, port=url.port, authorization=_basic(credentials) if at else None)
 
     @property
