@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from support.measure import connection
 from support.processes import free_port, running
 from support.require import module
 
@@ -21,7 +22,11 @@ def gunicorn(target: str, folder: Path, log: Path) -> Iterator[tuple[str, subpro
                "--threads", "8", "--graceful-timeout", "1", "--pythonpath", str(folder),
                "--bind", f"127.0.0.1:{port}", target]  # fmt: skip
     with running(command, port, log) as process:
-        yield f"http://127.0.0.1:{port}", process
+        url = f"http://127.0.0.1:{port}"
+        with connection(url) as talk:  # the master listens before its worker has the application
+            talk.request("GET", "/")
+            talk.getresponse().read()
+        yield url, process
 
 
 @contextlib.contextmanager
