@@ -7,7 +7,7 @@ python examples/safe_download.py --private http://127.0.0.1:8000/image/png photo
 import sys
 
 import wharfinger
-from wharfinger.errors import AddressRefused, ContentTypeMismatch, Rejected, TransferError
+from wharfinger.errors import AddressRefused, ContentTypeMismatch, Rejected, WharfingerError
 
 arguments = sys.argv[1:]
 private = "--private" in arguments
@@ -27,7 +27,7 @@ except Rejected as error:
     sys.exit(f"refused, nothing was kept: {error}")
 except AddressRefused as error:
     sys.exit(f"not a public address: {error}")
-except TransferError as error:
+except WharfingerError as error:  # the network, the server's answer, this machine's disk
     sys.exit(f"did not work: {error} {error.hint}")
 
 print(f"{got.path}: {got.type}, {got.size} bytes, sha256 {got.sha256}")

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from wharfinger._version import __version__
 
 if TYPE_CHECKING:
+    from wharfinger import aio
     from wharfinger.client import (
         Client,
         Download,
@@ -45,6 +46,7 @@ __all__ = [
     "Wharf",
     "WharfingerError",
     "__version__",
+    "aio",
     "download",
     "download_file",
     "inspect",
@@ -61,16 +63,21 @@ _HOMES = {
     "wharfinger.recipes": ("ProfilePictureUploader", "download_file"),
     "wharfinger.service": ("Collection", "Link", "Principal", "StoredFile", "Wharf"),
 }  # fmt: skip
+_MODULES = ("aio",)
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
 
 def __getattr__(name: str) -> object:
     home = _HOME_OF.get(name)
-    if home is None:
+    if home is None and name not in _MODULES:
         raise AttributeError(f"module 'wharfinger' has no attribute {name!r}")
-    from importlib import import_module  # noqa: PLC0415 - only when a name is first used
+    from importlib import import_module
 
-    value: object = getattr(import_module(home), name)
+    value: object
+    if home is None:
+        value = import_module(f"wharfinger.{name}")
+    else:
+        value = getattr(import_module(home), name)
     globals()[name] = value
     return value
 

@@ -11,6 +11,7 @@ was answered survives a power cut (https://sqlite.org/pragma.html#pragma_synchro
 from __future__ import annotations
 
 import contextlib
+import os
 import queue
 import sqlite3
 import threading
@@ -49,6 +50,8 @@ class Catalog:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        with contextlib.suppress(FileExistsError):  # SQLite gives its other files the same mode
+            os.close(os.open(path, os.O_CREAT | os.O_EXCL, 0o600))
         self._engine = create_engine(
             URL.create("sqlite", database=str(path)),
             isolation_level="AUTOCOMMIT",  # transactions are begun below, by name

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import click
 
 from wharfinger.cli import output, service
+from wharfinger.units import show_size
 
 
 @click.group("config", help="Look at the configuration.")
@@ -42,4 +43,8 @@ def show(*, data: str | None, config: str | None) -> None:
     for name, rules in collections.items():
         types = rules["types"]
         shown = ", ".join(types) if isinstance(types, list) else "any type"
-        output.emit({}, f"collection {name}: {shown}; at most {rules['max_size']} bytes")
+        text = f"collection {name}: {rules['visibility']}; {shown}; "
+        text += f"at most {show_size(int(str(rules['max_size'])))}"
+        if rules["expires_in"] is not None:
+            text += f"; expires after {rules['expires_in']} s"
+        output.emit({}, text)

@@ -10,6 +10,7 @@ from typing import Any, Final, TypeVar
 import click
 
 from wharfinger import names
+from wharfinger.cli import output
 from wharfinger.errors import LocalFileError, SourceMissing, UsageError
 from wharfinger.net import urls
 
@@ -40,6 +41,15 @@ def token(token_file: str | None) -> str | None:
         SourceMissing, LocalFileError: the file cannot be read.
         UsageError: what was given is no token.
     """
+    ctx = click.get_current_context(silent=True)
+    if ctx is not None and os.environ.get("WHARFINGER_TOKEN"):
+        from click.core import ParameterSource
+
+        if token_file and ctx.get_parameter_source("token_file") is ParameterSource.ENVIRONMENT:
+            raise UsageError(
+                "Both WHARFINGER_TOKEN and WHARFINGER_TOKEN_FILE are set.",
+                hint="Unset one of them, or name the file with --token-file.",
+            )
     if token_file is None:
         text = os.environ.get("WHARFINGER_TOKEN", "")
     else:
@@ -61,6 +71,9 @@ def token(token_file: str | None) -> str | None:
 
 def token_for(url: str, server: str | None, token_file: str | None) -> str | None:
     """Return the token to send with a request to `url`: None unless it is the server's origin."""
-    if server is None or urls.parse(url).origin != urls.parse(server).origin:
-        return None
-    return token(token_file)
+    if server is not None and urls.parse(url).origin == urls.parse(server).origin:
+        return token(token_file)
+    if token(token_file) is not None:
+        whose = "no --server was named" if server is None else f"it is for {urls.parse(server).shown}"
+        output.explain(401, f"A token is set, but it was not sent: {whose}.")
+    return None

@@ -21,7 +21,13 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from wharfinger import names
-from wharfinger.errors import EXIT_INTERRUPTED, EXIT_OTHER, EXIT_USAGE, WharfingerError
+from wharfinger.errors import (
+    EXIT_INTERRUPTED,
+    EXIT_OTHER,
+    EXIT_USAGE,
+    ResponseError,
+    WharfingerError,
+)
 from wharfinger.units import show_size
 
 if TYPE_CHECKING:
@@ -29,6 +35,7 @@ if TYPE_CHECKING:
 
 
 _KEY: Final = "wharfinger.json"
+_HINT: Final = "wharfinger.hint"
 _LINE_EVERY: Final = 30.0  # seconds between two lines of progress where there is no terminal
 
 
@@ -94,17 +101,33 @@ def _line(text: str) -> None:
     sys.stdout.flush()
 
 
-def fail(error: WharfingerError) -> int:
-    """Print an error and return the exit code that belongs to it."""
-    return _say_error(error.code, error.detail, error.hint, error.exit_code)
+def explain(status: int, hint: str) -> None:
+    """Give the hint for the case that a server answers with this error status."""
+    click.get_current_context().find_root().meta[f"{_HINT}.{status}"] = hint
 
 
-def _say_error(code: str, detail: str, hint: str, exit_code: int) -> int:
+def fail(error: WharfingerError, *, subject: str = "") -> int:
+    """Print an error, of one of several subjects, and return the exit code that belongs to it."""
+    hint = error.hint
+    more: dict[str, object] = {"file": subject} if subject else {}
+    if isinstance(error, ResponseError):
+        ctx = click.get_current_context(silent=True)
+        known = {} if ctx is None else ctx.find_root().meta
+        hint = str(known.get(f"{_HINT}.{error.status}", hint))
+        more |= {"status": error.status, "problem": error.problem}
+    return _say_error(error.code, error.detail, hint, error.exit_code, more)
+
+
+def _say_error(
+    code: str, detail: str, hint: str, exit_code: int, more: Mapping[str, object] | None = None
+) -> int:
+    more = more or {}
     if _json_wanted():
-        record = {"code": code, "detail": detail, "hint": hint, "exit_code": exit_code}
+        record = {"code": code, "detail": detail, "hint": hint, "exit_code": exit_code, **more}
         _line(json.dumps({"error": record}, ensure_ascii=False))
     else:
-        note(f"error: {names.show(detail, limit=1000)} ({code})")
+        subject = f"{names.show(str(more['file']))}: " if "file" in more else ""
+        note(f"error: {subject}{names.show(detail, limit=1000)} ({code})")
         if hint:
             note(f"hint: {names.show(hint, limit=1000)}")
     return exit_code

@@ -27,7 +27,7 @@ def command(
             except WharfingerError as error:
                 if len(identities) == 1:
                     raise
-                output.fail(error)
+                output.fail(error, subject=identity)
                 failures.append(error)
             else:
                 removed = file_id(identity)

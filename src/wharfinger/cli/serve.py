@@ -35,7 +35,8 @@ def command(
 ) -> None:
     """Serve."""
     settings = service.load(data=data, config=config, host=host, port=port, public_url=public_url)
-    from wharfinger.server import serve
+    with service.installed():
+        from wharfinger.server.run import serve
 
     logging.basicConfig(
         level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s"

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from wharfinger.errors import ConfigError
+from wharfinger.errors import ConfigError, DataFolderError
 
 if TYPE_CHECKING:
     from wharfinger.server.settings import ServerSettings
@@ -30,13 +31,35 @@ def load(**flags: object) -> ServerSettings:
     Raises:
         ConfigError: something is wrong, or the packages of the service are not installed.
     """
-    try:
+    with installed():
         from wharfinger.server.settings import load_settings
+
+    return load_settings(flags, os.environ)
+
+
+@contextlib.contextmanager
+def installed() -> Iterator[None]:
+    """Turn a missing optional package into a message. Raises ConfigError."""
+    try:
+        yield
     except ModuleNotFoundError as error:
-        if error.name is not None and error.name.startswith("wharfinger"):
+        if error.name is None or error.name.startswith("wharfinger"):
             raise
         raise ConfigError(
-            f"The service needs the package {error.name!r}.",
-            hint="Install them all: pip install 'wharfinger[server]'",
+            f"This command needs the package {error.name!r}, which is not installed.",
+            hint="pip install 'wharfinger[server]' brings everything that it needs.",
         ) from error
-    return load_settings(flags, os.environ)
+
+
+def existing(settings: ServerSettings) -> ServerSettings:
+    """Return the settings if there is a service in their folder; a mistyped --data makes none.
+
+    Raises:
+        DataFolderError: there is none.
+    """
+    if not settings.wharf.catalog_file.exists():
+        raise DataFolderError(
+            f"There is no service in {str(settings.wharf.data)!r}.",
+            hint="Name its data folder with --data; `wharf serve` makes a new one.",
+        )
+    return settings

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 import click
@@ -13,6 +14,7 @@ from wharfinger.cli import output, service
 from wharfinger.units import parse_duration
 
 if TYPE_CHECKING:
+    from wharfinger.server.settings import ServerSettings
     from wharfinger.service import Token, Wharf
 
 
@@ -48,7 +50,10 @@ def create(
     principal: str | None,
 ) -> None:
     """Create a token."""
-    with _wharf(data, config) as wharf:
+    settings = service.load(data=data, config=config)
+    if not settings.wharf.catalog_file.exists():
+        output.note(f"There was no service in {settings.wharf.data}/ yet: this made one.")
+    with _wharf(settings) as wharf:
         allowed = None if collections is None else _words(collections)
         for collection in allowed or ():
             wharf.collection(collection)
@@ -66,7 +71,7 @@ def create(
 @service.data_options
 def list_tokens(*, data: str | None, config: str | None) -> None:
     """List tokens."""
-    with _wharf(data, config) as wharf:
+    with _wharf(service.existing(service.load(data=data, config=config))) as wharf:
         for token in wharf.tokens.list():
             record = _record(token)
             scopes, expires = (
@@ -81,15 +86,14 @@ def list_tokens(*, data: str | None, config: str | None) -> None:
 @service.data_options
 def revoke(*, ids: tuple[str, ...], data: str | None, config: str | None) -> None:
     """Revoke tokens."""
-    with _wharf(data, config) as wharf:
+    with _wharf(service.existing(service.load(data=data, config=config))) as wharf:
         for token_id in ids:
             wharf.tokens.revoke(token_id)
             output.emit({"id": token_id, "revoked": True}, f"revoked {token_id}")
 
 
 @contextlib.contextmanager
-def _wharf(data: str | None, config: str | None) -> Iterator[Wharf]:
-    settings = service.load(data=data, config=config)
+def _wharf(settings: ServerSettings) -> Iterator[Wharf]:
     from wharfinger.service import Wharf
 
     with Wharf(settings.wharf) as wharf:
@@ -107,6 +111,10 @@ def _record(token: Token) -> dict[str, object]:
         "principal": token.principal,
         "scopes": sorted(token.scopes),
         "collections": None if token.collections is None else sorted(token.collections),
-        "created_at": token.created_at.isoformat(),
-        "expires_at": None if token.expires_at is None else token.expires_at.isoformat(),
+        "created_at": _time(token.created_at),
+        "expires_at": None if token.expires_at is None else _time(token.expires_at),
     }
+
+
+def _time(moment: datetime) -> str:
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")

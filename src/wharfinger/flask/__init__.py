@@ -12,6 +12,11 @@ nothing is held in memory. Errors of wharfinger that a view does not catch becom
 problem documents.
 """
 
+# ruff: noqa: E402
+from wharfinger.extras import require
+
+require("flask", extra="flask")
+
 from wharfinger.flask.extension import Form, Wharfinger
 
 __all__ = ["Form", "Wharfinger"]

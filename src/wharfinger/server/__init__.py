@@ -4,7 +4,6 @@ The standard loop and not uvloop, because only it has sendfile (measured: whole 
 and ranges leave the page cache without passing through Python).
 """
 
-from wharfinger.server.run import serve
 from wharfinger.server.settings import ServerSettings, load_settings
 
-__all__ = ["ServerSettings", "load_settings", "serve"]
+__all__ = ["ServerSettings", "load_settings"]

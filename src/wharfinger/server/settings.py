@@ -84,6 +84,8 @@ def load_settings(
     config = chosen("config", {}, None)
     path = Path(str(config)) if config is not None else folder / DEFAULT_CONFIG
     tables = read_toml(path) if config is not None or path.exists() else {}
+    if config is None and path.exists():
+        sources["config"] = "found in this folder"
     server_table = section(tables, "server", None)
     for key in server_table:
         if key in _LATER:

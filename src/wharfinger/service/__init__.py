@@ -1,5 +1,10 @@
 """The service: it receives, checks, keeps, shares and removes files. It knows no HTTP."""
 
+# ruff: noqa: E402
+from wharfinger.extras import require
+
+require("sqlalchemy", "alembic", "itsdangerous", "multipart", extra="service")
+
 from wharfinger.catalog.records import FileState, Link, StoredFile, Token
 from wharfinger.service.collections import Collection
 from wharfinger.service.principals import ADMIN, READ, SCOPES, SHARE, WRITE, Principal

@@ -350,7 +350,7 @@ class Wharf:
         data = self.settings.data
         try:
             data.mkdir(mode=0o700, parents=True, exist_ok=True)
-            with (data / "lock").open("a") as lock:
+            with os.fdopen(os.open(data / "lock", os.O_RDWR | os.O_CREAT, 0o600), "a") as lock:
                 # Several processes may start at once: one migrates, the others wait for it.
                 fcntl.flock(lock, fcntl.LOCK_EX)
                 return _Parts(
