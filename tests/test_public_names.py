@@ -16,7 +16,7 @@ from wharfinger import errors
 NAMES = {
     "Client", "Collection", "ContentTypeMismatch", "Download", "Facts", "Link", "Policy",
     "Principal", "ProfilePictureUploader", "Progress", "Rejected", "Reply", "StoredFile",
-    "Timeout", "Wharf", "WharfingerError", "__version__", "download", "download_file", "inspect",
+    "Timeout", "Wharf", "WharfingerError", "__version__", "aio", "download", "download_file", "inspect",
     "upload",
 }  # fmt: skip
 
