@@ -186,10 +186,12 @@ def test_text_is_refused_because_its_encoding_is_not_known(
     assert ask(view).body == b"Encode it, or open the file in mode 'rb'."
 
 
-def test_data_without_a_type_is_refused(ask: Ask, files: Wharfinger) -> None:
+def test_data_without_a_type_is_refused(
+    ask: Ask, files: Wharfinger, caplog: pytest.LogCaptureFixture
+) -> None:
     answer = ask(lambda: files.deliver_data(DIGITS))
-    assert (answer.status, answer.code) == (400, "usage")
-    assert "mimetype or download_name" in answer.json()["detail"]
+    assert (answer.status, answer.code) == (500, "internal")
+    assert "mimetype or download_name" in caplog.text
 
 
 def test_html_of_the_application_is_not_shown_either(ask: Ask, files: Wharfinger) -> None:

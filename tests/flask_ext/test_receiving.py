@@ -169,6 +169,7 @@ def test_a_body_that_was_read_before_is_an_error_and_never_an_empty_file(
     wharf: Wharf,
     read: Callable[[], object],
     whole: tuple[bytes, dict[str, str]],
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     def view() -> ResponseReturnValue:
         read()
@@ -182,8 +183,10 @@ def test_a_body_that_was_read_before_is_an_error_and_never_an_empty_file(
         input_stream=io.BytesIO(body),
         environ_overrides={"wsgi.input_terminated": True},
     )
-    assert answer.code == "usage"
-    assert "file=request.files" in answer.json()["hint"]
+    # The view's mistake: the visitor sees a reference, the log what to do.
+    assert (answer.status, answer.code) == (500, "internal")
+    assert answer.json()["reference"] in caplog.text
+    assert "file=request.files" in caplog.text
     assert nothing_kept(wharf)
 
 
@@ -200,7 +203,7 @@ def test_a_body_is_received_once(ask: Ask, files: Wharfinger, wharf: Wharf) -> N
         input_stream=io.BytesIO(b"hello"),
         environ_overrides={"wsgi.input_terminated": True},
     )
-    assert answer.code == "usage"
+    assert answer.code == "internal"
     assert [stored.size for stored in wharf.list_files()[0]] == [5]
 
 

@@ -372,6 +372,11 @@ class Wharfinger:
 
     def _take_in(self, collection: str, *, max_files: int) -> Intaken:
         check_unread()
+        if collection not in self.wharf.collections:
+            raise ConfigError(
+                f"There is no collection {collection!r}.",
+                hint=f"There are {', '.join(sorted(self.wharf.collections))}.",
+            )
         intake: Intake = begin_intake(
             self.wharf, request_head(), collection, self._owner(), max_files=max_files
         )
@@ -398,4 +403,9 @@ def _state() -> _State:
 
 
 def _error_response(error: WharfingerError) -> Response:
+    if isinstance(error, UsageError):
+        # The view's mistake and not the visitor's: the trace goes to the log, and only there.
+        mistake = RuntimeError(f"{error} {error.hint}")
+        mistake.__cause__ = error
+        return response(error_answer(mistake, request_head()))
     return response(error_answer(error, request_head()))

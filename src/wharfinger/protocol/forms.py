@@ -291,18 +291,24 @@ class FormParser:
                 f"A part has the transfer encoding {show(encoding, limit=40)!r}.",
                 hint="Send the bytes of a part as they are.",
             )
-        if name is None:
+        if not name:
+            # An empty file input counts as a field: nobody chose a file there.
             self._fields += 1
             if self._fields > self._limits.max_fields:
                 raise MalformedMultipart(
                     f"The form has more than {self._limits.max_fields} fields."
                 )
+        else:
+            self._files += 1
+            limit = self._limits.max_files
+            if self._files > limit:
+                raise MalformedMultipart(
+                    f"The form has more than {limit} {'file' if limit == 1 else 'files'}."
+                )
+        if name is None:
             self._field = field
             self._count(len(field.encode()))
         else:
-            self._files += 1
-            if self._files > self._limits.max_files:
-                raise MalformedMultipart(f"The form has more than {self._limits.max_files} files.")
             events.append(FilePart(field, name, claimed))
 
     def _header(self, lines: list[bytes]) -> dict[str, str]:
