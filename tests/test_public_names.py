@@ -42,6 +42,7 @@ SIGNATURES = {
                  "allow_ports", "proxy", "trust_proxy", "netrc", "tls", "headers", "auth", "timeout",
                  "retries", "progress"],
     "upload": ["file", "url", "protocol", "method", "field", "fields", "name", "type", "policy",
+               "digest", "idempotency_key",
                "allow_private", "allow_hosts", "allow_networks", "allow_ports", "proxy",
                "trust_proxy", "netrc", "tls", "headers", "auth", "timeout", "retries", "progress",
                "json"],

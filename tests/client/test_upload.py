@@ -55,8 +55,8 @@ def test_the_real_peer_gets_file_fields_and_type(httpbin: str, folder: Path) -> 
 
 def test_the_real_peer_gets_a_raw_body(httpbin: str, folder: Path) -> None:
     (folder / "note.txt").write_text("hello")
-    reply = send("note.txt", f"{httpbin}/put", protocol="raw", method="PUT")
-    echo = reply.json()
+    options = {"protocol": "raw", "method": "PUT", "type": "text/plain"}
+    echo = send("note.txt", f"{httpbin}/put", **options).json()
     assert isinstance(echo, dict)
     assert echo["data"] == "hello"
     assert echo["headers"]["Content-Type"] == "text/plain"
@@ -249,8 +249,10 @@ def test_a_file_that_becomes_shorter_is_an_error(peer: StartPeer, folder: Path) 
         send("log", server.url, progress=shrink)
 
 
-def test_a_file_that_grows_is_sent_as_long_as_it_was(peer: StartPeer, folder: Path) -> None:
-    (folder / "log").write_bytes(b"x" * 1000)
+def test_a_file_that_grows_is_an_error_and_never_arrives_whole(
+    peer: StartPeer, folder: Path
+) -> None:
+    (folder / "log").write_bytes(b"x" * 3_000_000)
     server = peer(CREATED)
 
     def grow(event: Progress) -> None:
@@ -258,8 +260,25 @@ def test_a_file_that_grows_is_sent_as_long_as_it_was(peer: StartPeer, folder: Pa
             with (folder / "log").open("ab") as file:
                 file.write(b"more")
 
-    send("log", server.url, progress=grow, protocol="raw")
-    assert server.last.body == b"x" * 1000
+    with pytest.raises(LocalFileError, match="4 bytes longer"):
+        send("log", server.url, progress=grow, protocol="raw")
+    assert all(len(exchange.body) < 3_000_000 for exchange in server.exchanges)
+
+
+def test_a_file_that_is_replaced_after_it_was_judged_is_not_sent(
+    peer: StartPeer, folder: Path
+) -> None:
+    (folder / "a.png").write_bytes(PNG)
+    server = peer(CREATED)
+
+    def swap(event: Progress) -> None:
+        if event.stage == "connecting":
+            (folder / "other").write_bytes(HTML[:1].ljust(len(PNG)))
+            (folder / "other").replace(folder / "a.png")
+
+    with pytest.raises(LocalFileError, match="was changed"):
+        send("a.png", server.url, progress=swap, policy=Policy.images(), protocol="raw")
+    assert all(exchange.body == b"" for exchange in server.exchanges)
 
 
 # --- the answer ----------------------------------------------------------------------------

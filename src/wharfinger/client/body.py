@@ -1,12 +1,17 @@
 """What is uploaded: files that can be read again from their beginning, and bodies made of them.
 
 A body is a recipe and never a consumed file: a retry or a redirect makes its bytes
-anew. Memory is one block, whatever the size. A file that becomes shorter while it is
-sent is an error, one that grows is sent as long as it was.
+anew. Memory is one block, whatever the size, and files on disk need none: they are
+named to the wire, which sends them as it can. A file that is changed between being
+judged and being sent, or becomes longer or shorter meanwhile, is an error before its
+last bytes go out.
 """
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
+import io
 import os
 import secrets
 import stat
@@ -17,13 +22,16 @@ from typing import TYPE_CHECKING, BinaryIO, Final, Protocol
 from wharfinger import names
 from wharfinger.client.partial import local_error
 from wharfinger.errors import LocalFileError, SourceMissing, UsageError
-from wharfinger.inspection import Inspection, type_of_extension
+from wharfinger.net import cancelling
+from wharfinger.net.spans import FileSpan
 from wharfinger.protocol.form_body import FormFile, FramedForm, frame
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from wharfinger.client.progress import Meter
+    from wharfinger.inspection import Inspection
+    from wharfinger.net.spans import Piece
     from wharfinger.policy import Policy
 
 File = str | os.PathLike[str] | bytes | bytearray | memoryview | BinaryIO
@@ -37,22 +45,46 @@ class _Readable(Protocol):
     def read(self, size: int, /) -> bytes | None: ...
 
 
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """What tells one state of a file from another: device, inode, size, time of change."""
+
+    device: int
+    inode: int
+    size: int
+    modified: int
+
+    @classmethod
+    def of(cls, descriptor: int) -> Identity:
+        """Return the identity of an open file."""
+        found = os.fstat(descriptor)
+        return cls(found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns)
+
+
 @dataclass(kw_only=True)
 class Content:
-    """One file to be sent: its name, type and length, and its bytes as often as they are asked for."""
+    """One file to be sent: its name, type and length, and its bytes as often as they are asked for.
+
+    `sha256` is its digest once somebody has read it for that. `identity` is that of a file
+    named by its path.
+    """
 
     source: Path | bytes | BinaryIO
     name: str
     type: str
     length: int | None
     start: int = 0
+    named: bool = False
+    typed: bool = False
+    identity: Identity | None = None
     inspection: Inspection | None = None
+    sha256: str | None = None
     _used: bool = field(default=False, repr=False)
 
     @property
     def replayable(self) -> bool:
-        """Whether the bytes can be read again."""
-        return self.length is not None
+        """Whether the bytes can be read (or read again) from their beginning."""
+        return self.length is not None or not self._used
 
     def judge(self, policy: Policy, meter: Meter) -> None:
         """Judge the content under a policy; what comes from a pipe is judged while it is sent.
@@ -60,52 +92,109 @@ class Content:
         Raises:
             Rejected: it broke the policy.
         """
+        from wharfinger.inspection import Inspection
+
         inspection = Inspection(policy, name=self.name, type=self.type, length=self.length)
-        if not self.replayable:
+        if self.length is None:
             self.inspection = inspection
             return
         meter.enter("checking", total=self.length)
         for block in self.blocks():
             inspection.feed(block)
             meter.add(len(block))
-        inspection.finish()
+        self.sha256 = inspection.finish()[1].sha256
 
-    def blocks(self) -> Iterator[bytes | memoryview]:
-        """Yield the bytes, exactly `length` of them where that is known.
+    def blocks(self, start: int = 0, length: int | None = None) -> Iterator[bytes | memoryview]:
+        """Yield the bytes, exactly `length` of them from `start` where their number is known.
 
         Raises:
-            LocalFileError: the file cannot be read, or became shorter.
+            LocalFileError: the file cannot be read, or was changed.
             Rejected: the policy, for what is judged while it is sent.
         """
         if self.inspection is None:
-            yield from self._raw()
+            yield from self._raw(start, length)
             return
         inspection, self.inspection = self.inspection, None
-        for block in self._raw():
+        for block in self._raw(start, length):
             yield from _plain(inspection.feed(block))
         yield from _plain(inspection.finish()[0])
 
-    def _raw(self) -> Iterator[bytes | memoryview]:
+    def pieces(self, meter: Meter, start: int = 0, length: int | None = None) -> Iterator[Piece]:
+        """Yield what is to be sent: as `blocks`, but files on disk as spans of themselves."""
+        file = self._on_disk()
+        if file is None or self.length is None:
+            yield from _metered(self.blocks(start, length), meter)
+            return
+        count = self.length - start if length is None else length
+        with file if isinstance(self.source, Path) else _left_open(file) as opened:
+            self._check(opened)
+            if count:
+                yield FileSpan(
+                    descriptor=opened.fileno(),
+                    start=self.start + start,
+                    length=count,
+                    check=lambda: self._check(opened),
+                    failed=lambda error: _unreadable(error, names.show(self.name)),
+                    sent=meter.add,
+                )
+
+    def _on_disk(self) -> io.FileIO | io.BufferedReader | None:
+        """Return the content as an open file of the operating system, if it is one."""
+        if isinstance(self.source, Path):
+            return self._open(self.source)
+        # Other classes may give away a descriptor whose bytes are not theirs: gzip does.
+        file = self.source
+        if not isinstance(file, (io.FileIO, io.BufferedReader)) or self.length is None:
+            return None
+        exact = type(file) in {io.FileIO, io.BufferedReader}
+        return file if exact and stat.S_ISREG(os.fstat(file.fileno()).st_mode) else None
+
+    def _open(self, path: Path) -> io.FileIO:
+        try:
+            return io.FileIO(path)
+        except OSError as error:
+            raise _unreadable(error, names.show(self.name)) from error
+
+    def _check(self, file: io.FileIO | io.BufferedReader) -> None:
+        """Refuse a file that is not what it was when its length was announced."""
+        now = Identity.of(file.fileno())
         shown = names.show(self.name)
+        if (expected := self.start + (self.length or 0)) != now.size:
+            word = "shorter" if now.size < expected else "longer"
+            difference = abs(now.size - expected)
+            raise LocalFileError(
+                f"{shown} became {difference} bytes {word} while it was read.", hint=_QUIET
+            )
+        if self.identity is not None and self.identity != now:
+            raise LocalFileError(f"{shown} was changed while it was read.", hint=_QUIET)
+
+    def _raw(self, start: int, length: int | None) -> Iterator[bytes | memoryview]:
+        shown = names.show(self.name)
+        count = length
+        if count is None and self.length is not None:
+            count = self.length - start
         try:
             if isinstance(self.source, bytes):
-                yield memoryview(self.source)
+                yield memoryview(self.source)[start : start + (count or 0)]
             elif isinstance(self.source, Path):
-                with self.source.open("rb", buffering=0) as file:
-                    yield from self._read(file)
+                with self._open(self.source) as file:
+                    self._check(file)
+                    file.seek(start)
+                    yield from self._read(file, count)
+                    self._check(file)
             else:
-                if self.replayable:
-                    self.source.seek(self.start)
+                if self.length is not None:
+                    self.source.seek(self.start + start)
                 elif self._used:
                     raise LocalFileError(f"{shown} comes from a stream and was sent already.")
                 self._used = True
-                yield from self._read(self.source)
+                yield from self._read(self.source, count)
         except OSError as error:
             raise _unreadable(error, shown) from error
 
-    def _read(self, file: _Readable) -> Iterator[bytes | memoryview]:
-        left = self.length
+    def _read(self, file: _Readable, left: int | None) -> Iterator[bytes | memoryview]:
         while left is None or left > 0:
+            cancelling.check()
             block = file.read(_BLOCK if left is None else min(_BLOCK, left))
             if not block:
                 break
@@ -116,8 +205,16 @@ class Content:
         if left:
             raise LocalFileError(
                 f"{names.show(self.name)} became {left} bytes shorter while it was read.",
-                hint="Upload it again when nothing writes to it.",
+                hint=_QUIET,
             )
+
+
+_QUIET: Final = "Upload it again when nothing writes to it."
+
+
+@contextlib.contextmanager
+def _left_open(file: io.FileIO | io.BufferedReader) -> Iterator[io.FileIO | io.BufferedReader]:
+    yield file
 
 
 def _plain(blocks: Sequence[bytes | bytearray | memoryview]) -> Iterator[bytes | memoryview]:
@@ -137,6 +234,12 @@ def content_of(file: File, *, name: str | None = None, type: str | None = None) 
         SourceMissing, LocalFileError: the file cannot be read.
         UsageError: it is nothing that can be sent.
     """
+    content = _content_of(file, name=name, type=type)
+    content.named = name is not None
+    return content
+
+
+def _content_of(file: File, *, name: str | None = None, type: str | None = None) -> Content:  # noqa: A002
     if isinstance(file, (bytes, bytearray, memoryview)):
         content = bytes(file)
         return _content(content, name or "upload", type, len(content))
@@ -164,21 +267,33 @@ def _content(
     length: int | None,
     *,
     start: int = 0,
+    identity: Identity | None = None,
 ) -> Content:
+    from wharfinger.inspection.media_types import type_of_extension
+
     media_type = type or type_of_extension(names.extension(name)) or _UNKNOWN
-    return Content(source=source, name=name, type=media_type, length=length, start=start)
+    return Content(
+        source=source,
+        name=name,
+        type=media_type,
+        length=length,
+        start=start,
+        typed=type is not None,
+        identity=identity,
+    )
 
 
 def _from_path(path: Path, name: str | None, type: str | None) -> Content:  # noqa: A002
     shown = names.show(str(path))
     try:
         with path.open("rb", buffering=0) as file:
-            found = os.fstat(file.fileno())
+            regular = stat.S_ISREG(os.fstat(file.fileno()).st_mode)
+            identity = Identity.of(file.fileno())
     except OSError as error:
         raise _unreadable(error, shown) from error
-    if not stat.S_ISREG(found.st_mode):
+    if not regular:
         raise LocalFileError(f"{shown} is not a plain file.")
-    return _content(path, name or path.name, type, found.st_size)
+    return _content(path, name or path.name, type, identity.size, identity=identity)
 
 
 def _extent(file: BinaryIO) -> tuple[int, int | None]:
@@ -205,35 +320,51 @@ def _unreadable(error: OSError, shown: str) -> LocalFileError:
 
 @dataclass(kw_only=True)
 class RawBody:
-    """One file as the whole body."""
+    """One file, or a stretch of it, as the whole body.
+
+    `begun` tells whether any of it may have been sent.
+    """
 
     content: Content
     meter: Meter
+    start: int = 0
+    span: int | None = None
+    begun: bool = False
 
     @property
     def length(self) -> int | None:
         """Bytes of the body; None when only its end will tell."""
-        return self.content.length
+        if self.span is not None or self.content.length is None:
+            return self.span
+        return self.content.length - self.start
 
     @property
     def replayable(self) -> bool:
-        """Whether it can be sent again."""
+        """Whether it can be sent (or sent again)."""
         return self.content.replayable
 
-    def pieces(self) -> Iterator[bytes | memoryview]:
+    def pieces(self) -> Iterator[Piece]:
         """Yield the bytes."""
-        self.meter.enter("sending", total=self.length)
-        yield from _metered(self.content.blocks(), self.meter)
-        self.meter.enter("waiting", done=self.meter.done, total=self.meter.done)
+        self.begun = True
+        self.meter.enter("sending", done=self.start, total=self.content.length)
+        yield from self.content.pieces(self.meter, self.start, self.span)
+        self.meter.enter("waiting", done=self.meter.done, total=self.content.length)
+
+    def sha256(self) -> str:
+        """Return the SHA-256 of the body, in hexadecimal; a policy's reading may have found it."""
+        if self.content.sha256 is None:
+            self.content.sha256 = _digest(self.content.blocks(), self.length, self.meter)
+        return self.content.sha256
 
 
 @dataclass(kw_only=True)
 class FormBody:
-    """Files and fields as multipart/form-data (RFC 7578)."""
+    """Files and fields as multipart/form-data (RFC 7578). `begun` as above."""
 
     contents: Sequence[Content]
     framed: FramedForm
     meter: Meter
+    begun: bool = False
 
     @classmethod
     def of(
@@ -256,11 +387,12 @@ class FormBody:
 
     @property
     def replayable(self) -> bool:
-        """Whether it can be sent again."""
+        """Whether it can be sent (or sent again)."""
         return all(content.replayable for content in self.contents)
 
-    def pieces(self) -> Iterator[bytes | memoryview]:
+    def pieces(self) -> Iterator[Piece]:
         """Yield the bytes of the form."""
+        self.begun = True
         self.meter.enter("sending", total=self.length)
         contents = iter(self.contents)
         for piece in self.framed.pieces:
@@ -268,8 +400,29 @@ class FormBody:
                 self.meter.add(len(piece))
                 yield piece
             else:
-                yield from _metered(next(contents).blocks(), self.meter)
+                yield from next(contents).pieces(self.meter)
         self.meter.enter("waiting", done=self.meter.done, total=self.meter.done)
+
+    def sha256(self) -> str:
+        """Return the SHA-256 of the whole form, in hexadecimal."""
+        return _digest(self._blocks(), self.length, self.meter)
+
+    def _blocks(self) -> Iterator[bytes | memoryview]:
+        contents = iter(self.contents)
+        for piece in self.framed.pieces:
+            if isinstance(piece, bytes):
+                yield piece
+            else:
+                yield from next(contents).blocks()
+
+
+def _digest(blocks: Iterator[bytes | memoryview], length: int | None, meter: Meter) -> str:
+    hasher = hashlib.sha256()
+    meter.enter("checking", total=length)
+    for block in blocks:
+        hasher.update(block)
+        meter.add(len(block))
+    return hasher.hexdigest()
 
 
 def _metered(blocks: Iterator[bytes | memoryview], meter: Meter) -> Iterator[bytes | memoryview]:

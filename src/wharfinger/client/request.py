@@ -18,6 +18,7 @@ from wharfinger.errors import AddressRefused, BadResponse, ResponseError, UsageE
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from wharfinger.net.spans import Piece
     from wharfinger.net.urls import Url
     from wharfinger.protocol.headers import Headers
 
@@ -25,6 +26,9 @@ Auth = tuple[str, str] | str
 """A user name and password (Basic, RFC 7617), or a token (Bearer, RFC 6750)."""
 
 MAX_REDIRECTS: Final = 5
+# A smaller body is sent sooner than it is asked about.
+EXPECT_FROM: Final = 1024 * 1024
+_IDEMPOTENT: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 _SEE_OTHER: Final = 303
 _KEEPS_METHOD: Final = frozenset({307, 308})  # RFC 9110 section 15.4.8 and 15.4.9
 REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
@@ -61,20 +65,38 @@ class Body(Protocol):
         """Whether `pieces` can be called again."""
         ...
 
-    def pieces(self) -> Iterable[bytes | memoryview]:
+    def pieces(self) -> Iterable[Piece]:
         """Return the bytes of the body from its beginning."""
         ...
 
 
 @dataclass(frozen=True, kw_only=True)
 class Request:
-    """One request. `ours` are the fields of the transfer, `theirs` those bound to the origin."""
+    """One request. `ours` are the fields of the transfer, `theirs` those bound to the origin.
+
+    `repeatable` says that the server takes it twice as well as once (RFC 9110 section 9.2.2).
+    """
 
     method: str
     url: Url
     ours: tuple[tuple[str, str], ...] = ()
     theirs: tuple[tuple[str, str], ...] = ()
     body: Body | None = None
+    repeatable: bool = False
+
+    @property
+    def again(self) -> bool:
+        """Whether it may be sent again when nobody knows whether it arrived."""
+        if self.method in _IDEMPOTENT:
+            return True
+        return self.repeatable and (self.body is None or self.body.replayable)
+
+    @property
+    def asks_first(self) -> bool:
+        """Whether a refusal should come before the body is sent."""
+        if self.body is None:
+            return False
+        return self.body.length is None or self.body.length >= EXPECT_FROM
 
     def fields(self) -> list[tuple[str, str]]:
         """Return all field lines in the order in which they are sent."""

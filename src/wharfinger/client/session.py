@@ -168,6 +168,8 @@ class Client:
         name: str | None = None,
         type: str | None = None,  # noqa: A002 - the word of the whole interface
         policy: Policy | None = None,
+        digest: bool = False,
+        idempotency_key: str | None = None,
         headers: Mapping[str, str] | None = None,
         auth: Auth | None = None,
         timeout: float | Timeout | None = None,
@@ -176,7 +178,7 @@ class Client:
         json: object = None,
     ) -> Reply:
         """Upload one file or several; as `wharfinger.upload`, with this client's defaults."""
-        from wharfinger.client.uploading import Job, check_protocol
+        from wharfinger.client.uploading import Job, check_key, check_protocol
 
         if json is not None:
             raise UsageError(
@@ -202,6 +204,8 @@ class Client:
             method=method.upper(),
             field=field,
             fields=checked_fields,
+            digest=digest,
+            idempotency_key=check_key(idempotency_key),
             watch=watch,
             retrying=retrying,
             meter=Meter(progress, self._transport.clock),
@@ -353,6 +357,8 @@ def upload(
     name: str | None = None,
     type: str | None = None,  # noqa: A002 - the word of the whole interface
     policy: Policy | None = None,
+    digest: bool = False,
+    idempotency_key: str | None = None,
     allow_private: bool = False,
     allow_hosts: Sequence[str] = (),
     allow_networks: Sequence[str] = (),
@@ -385,6 +391,10 @@ def upload(
         name: what the file is called; its own name by default.
         type: its media type; by its name by default.
         policy: what may be sent.
+        digest: send the SHA-256 of the body along (Content-Digest and Repr-Digest, RFC 9530),
+            so that a server which checks it refuses what was damaged on the way.
+        idempotency_key: sent as Idempotency-Key to a server that honours it: it then stores
+            the content once however often it comes, and a failed transfer is tried again.
         allow_private: connect to private, loopback and link-local addresses as well.
         allow_hosts: host names that are trusted wherever they lead.
         allow_networks: networks that are trusted, like "10.1.0.0/16".
@@ -396,8 +406,8 @@ def upload(
         headers: header fields of the request.
         auth: a (user, password) pair, or a bearer token as text.
         timeout: seconds for connecting, head and silence alike, or a `Timeout`.
-        retries: how often a connection is tried again. Once content was sent nothing is
-            repeated, so that nothing is stored twice.
+        retries: how often a failed transfer is tried again. Once content was sent, only what
+            cannot be stored twice is: a raw PUT, or with an `idempotency_key`.
         progress: is called with a `Progress` about ten times a second.
         json: not accepted; it is here to say that form fields go into `fields`.
 
@@ -432,6 +442,8 @@ def upload(
             name=name,
             type=type,
             policy=policy,
+            digest=digest,
+            idempotency_key=idempotency_key,
             headers=headers,
             auth=auth,
             progress=progress,

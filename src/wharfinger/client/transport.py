@@ -28,7 +28,9 @@ if TYPE_CHECKING:
     from wharfinger.net.proxies import Proxies
     from wharfinger.net.urls import Url
 
-_IDEMPOTENT: Final = frozenset({"GET", "HEAD"})
+# How long a body waits for "100 Continue" (RFC 9110 section 10.1.1 names no time; curl's).
+_EXPECT_SECONDS: Final = 1.0
+_EXPECTATION_FAILED: Final = 417
 
 
 class Answer:
@@ -114,11 +116,18 @@ class Transport:
         self.clock = clock
         self._guard = guard
         self._tls = tls
+        self._answers_at_once: set[tuple[str, str, int]] = set()  # origins that ignore Expect
         self._strict: Connections | None = None
         self._opened: Connections | None = None
 
-    def send(self, request: Request, watch: Stopwatch) -> Answer:
+    def send(self, request: Request, watch: Stopwatch, *, typed: bool = True) -> Answer:
         """Send a request, follow its redirects and return the answer to the last one.
+
+        Args:
+            request: the request.
+            watch: the time limits.
+            typed: whether the caller gave the address; False when another server did, so
+                that `allow_private_start` does not hold for it.
 
         Raises:
             AddressRefused: a hop leads where the guard does not go.
@@ -126,7 +135,7 @@ class Transport:
             ConnectFailed, TransferTimeout, Interrupted: the network.
             ResponseError: a request with a body was led to another place.
         """
-        private = self._guard.allow_private or self._guard.allow_private_start
+        private = self._guard.allow_private or (typed and self._guard.allow_private_start)
         for _ in range(MAX_REDIRECTS + 1):
             answer = self._hop(request, watch, private=private)
             try:
@@ -151,11 +160,10 @@ class Transport:
     def _hop(self, request: Request, watch: Stopwatch, *, private: bool) -> Answer:
         connections = self._connections(private=private)
         try:
-            # What is no GET is not sent on an idle connection: when the server closes that
-            # one in the same moment, nobody knows whether the request was taken, and it
-            # may not be repeated (RFC 9110 section 9.2.2).
-            fresh = request.method not in _IDEMPOTENT
-            return self._exchange(connections, request, watch, fresh=fresh)
+            # What may not be repeated is not sent on an idle connection: when the server
+            # closes that one in the same moment, nobody knows whether the request was taken
+            # (RFC 9110 section 9.2.2).
+            return self._exchange(connections, request, watch, fresh=not request.again)
         except _Stale:
             # The server closed an idle connection just as it was used again.
             return self._exchange(connections, request, watch, fresh=True)
@@ -166,6 +174,9 @@ class Transport:
         from wharfinger.net import http1
 
         target, fields = request.url.target, request.fields()
+        asks = request.asks_first and request.url.origin not in self._answers_at_once
+        if asks:
+            fields.append(("Expect", "100-continue"))
         proxy = None if self._proxies is None else self._proxies.for_url(request.url)
         if proxy is not None and request.url.scheme == "http":
             # A proxy gets the absolute form, and alone its credentials (RFC 9112 section 3.2.2).
@@ -174,7 +185,7 @@ class Transport:
         connection = connections.take(
             request.url, watch.connecting(), fresh=fresh, canceller=watch.canceller
         )
-        stale = connection.used and request.method in _IDEMPOTENT
+        stale = connection.used and request.again
         body = request.body
         try:
             head, reader, whole = connection.exchange(
@@ -183,6 +194,7 @@ class Transport:
                 None if body is None else body.pieces(),
                 watch,
                 chunked=body is not None and body.length is None,
+                expect=_EXPECT_SECONDS if asks else 0.0,
             )
         except BaseException as error:
             connection.close()
@@ -190,7 +202,9 @@ class Transport:
             if stale and isinstance(error, Interrupted):
                 raise _Stale from error
             raise
-        return Answer(
+        if connection.ignores_expect:
+            self._answers_at_once.add(request.url.origin)
+        answer = Answer(
             head,
             reader,
             url=request.url,
@@ -198,6 +212,12 @@ class Transport:
             connections=connections,
             sent_whole=whole,
         )
+        if asks and answer.status == _EXPECTATION_FAILED:
+            # Once more without asking (RFC 9110 section 15.5.18).
+            answer.close()
+            self._answers_at_once.add(request.url.origin)
+            return self._exchange(connections, request, watch, fresh=True)
+        return answer
 
     def _connections(self, *, private: bool) -> Connections:
         if private:

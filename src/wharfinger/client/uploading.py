@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal
 
@@ -9,7 +10,8 @@ from wharfinger.client.answers import FIRST_ERROR, response_error
 from wharfinger.client.body import FormBody, RawBody
 from wharfinger.client.reply import Reply
 from wharfinger.client.request import Request
-from wharfinger.errors import BadResponse, ConnectFailed, TransferTimeout, UsageError
+from wharfinger.errors import BadResponse, ResponseError, TransferError, UsageError
+from wharfinger.protocol.digests import repr_digest
 from wharfinger.protocol.disposition import format_disposition
 
 if TYPE_CHECKING:
@@ -26,6 +28,8 @@ if TYPE_CHECKING:
 Protocol = Literal["multipart", "raw", "tus", "resumable", "auto"]
 
 _MAX_REPLY: Final = 4 * 1024 * 1024
+_VISIBLE: Final = re.compile(r"[!-~]+")
+_MAX_KEY: Final = 255  # what the services accept that made the field known
 
 
 @dataclass(kw_only=True)
@@ -44,48 +48,72 @@ class Job:
     watch: Stopwatch
     retrying: Retrying
     meter: Meter
+    idempotency_key: str | None = None
+    digest: bool = False
 
     def run(self) -> Reply:
         """Judge every file, send them, and return the server's reply."""
         if self.policy is not None:
             for content in self.contents:
                 content.judge(self.policy, self.meter)
-        request = self._request()
+        body, described = self._body()
+        request = Request(
+            method=self.method,
+            url=self.url,
+            ours=(*described, *self._promises(body)),
+            theirs=self.theirs,
+            body=body,
+            repeatable=self._repeatable,
+        )
         while True:
+            body.begun = False
             self.meter.enter("connecting")
             try:
-                answer = self.transport.send(request, self.watch)
-            except (ConnectFailed, TransferTimeout) as error:
-                # Only before any byte of the body was sent; else a file could be stored twice.
-                if self.meter.done or not self.retrying.again(error, self.watch.left()):
+                with self.transport.send(request, self.watch) as answer:
+                    reply = self._reply(answer)
+            except (TransferError, ResponseError) as error:
+                # Once bytes of the body went out, nobody knows whether it was stored.
+                safe = self._repeatable or not body.begun
+                if not (safe and body.replayable and self.retrying.again(error, self.watch.left())):
                     raise
                 continue
-            with answer:
-                reply = self._reply(answer)
             self.meter.finish()
             return reply
 
-    def _request(self) -> Request:
-        if self.protocol == "raw":
-            content = self.contents[0]
-            ours: tuple[tuple[str, str], ...] = (("Content-Type", content.type),)
-            if not any(name.lower() == "content-disposition" for name, _ in self.theirs):
-                ours += (("Content-Disposition", format_disposition("attachment", content.name)),)
-            return Request(
-                method=self.method,
-                url=self.url,
-                ours=ours,
-                theirs=self.theirs,
-                body=RawBody(content=content, meter=self.meter),
-            )
-        form = FormBody.of(self.contents, self.fields, self.field, self.meter)
-        return Request(
-            method=self.method,
-            url=self.url,
-            ours=(("Content-Type", form.framed.content_type),),
-            theirs=self.theirs,
-            body=form,
-        )
+    @property
+    def _repeatable(self) -> bool:
+        # RFC 9110 section 9.2.2, and draft-ietf-httpapi-idempotency-key-header.
+        return self.method == "PUT" or self.idempotency_key is not None
+
+    def _body(self) -> tuple[RawBody | FormBody, tuple[tuple[str, str], ...]]:
+        if self.protocol != "raw":
+            form = FormBody.of(self.contents, self.fields, self.field, self.meter)
+            return form, (("Content-Type", form.framed.content_type),)
+        content = self.contents[0]
+        given = {name.lower() for name, _ in self.theirs}
+        # A presigned PUT is signed with its headers: what nobody gave is not added.
+        describes = self.method != "PUT"
+        fields: list[tuple[str, str]] = []
+        if describes or content.typed:
+            fields.append(("Content-Type", content.type))
+        if (describes or content.named) and "content-disposition" not in given:
+            fields.append(("Content-Disposition", format_disposition("attachment", content.name)))
+        return RawBody(content=content, meter=self.meter), tuple(fields)
+
+    def _promises(self, body: RawBody | FormBody) -> list[tuple[str, str]]:
+        fields: list[tuple[str, str]] = []
+        if self.idempotency_key is not None:
+            fields.append(("Idempotency-Key", self.idempotency_key))
+        if self.digest:
+            if body.length is None:
+                raise UsageError(
+                    "digest=True needs the content before it is sent; a stream has it only after.",
+                    hint="Save the stream to a file first, or leave digest out.",
+                )
+            value = repr_digest(body.sha256())
+            # Without a content coding both are about the same bytes (RFC 9530 section 3).
+            fields += [("Content-Digest", value), ("Repr-Digest", value)]
+        return fields
 
     @staticmethod
     def _reply(answer: Answer) -> Reply:
@@ -134,4 +162,20 @@ def check_protocol(protocol: str, method: str, fields: Mapping[str, str], count:
             )
 
 
-__all__ = ["Job", "Protocol", "check_protocol"]
+def check_key(key: str | None) -> str | None:
+    """Return an idempotency key that can be sent.
+
+    Raises:
+        UsageError: it is empty, too long, or not visible ASCII.
+    """
+    if key is None:
+        return None
+    if not 0 < len(key) <= _MAX_KEY or not _VISIBLE.fullmatch(key):
+        raise UsageError(
+            f"An idempotency key is up to {_MAX_KEY} visible ASCII characters.",
+            hint="Use str(uuid.uuid4()), and the same one when you repeat the call.",
+        )
+    return key
+
+
+__all__ = ["Job", "Protocol", "check_key", "check_protocol"]

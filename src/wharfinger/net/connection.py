@@ -34,6 +34,7 @@ from wharfinger.net.bodies import BodyReader, reader
 from wharfinger.net.guard import AddressGuard
 from wharfinger.net.patience import Patience
 from wharfinger.net.proxies import Proxies
+from wharfinger.net.spans import FileSpan
 from wharfinger.net.wire import Wire
 
 if TYPE_CHECKING:
@@ -44,10 +45,12 @@ if TYPE_CHECKING:
     from wharfinger.net.http1 import Head
     from wharfinger.net.patience import Clock
     from wharfinger.net.proxies import Proxy
+    from wharfinger.net.spans import Piece
     from wharfinger.net.urls import Url
 
 _DEFAULT_CONNECT_SECONDS: Final = 30.0
 _MAX_INTERIM: Final = 20  # more is a peer that plays for time
+_CONTINUE: Final = 100
 _SWITCHING_PROTOCOLS: Final = 101
 _IDLE_CONNECTIONS: Final = 16
 _PROXY_SIGN_IN: Final = 407
@@ -83,6 +86,7 @@ class GuardedConnection(HTTPConnection):
     tunnels = False
     wire: Wire | None = None
     used = False
+    ignores_expect = False
     canceller: Canceller | None = None
     _let_go: Callable[[], None] | None = None
 
@@ -182,15 +186,18 @@ class GuardedConnection(HTTPConnection):
         self,
         method: str,
         request: bytes,
-        body: Iterable[bytes | memoryview] | None,
+        body: Iterable[Piece] | None,
         waiting: Waiting,
         *,
         chunked: bool = False,
+        expect: float = 0.0,
     ) -> tuple[Head, BodyReader, bool]:
         """Send one request and return the head of its answer, its body, and whether all was sent.
 
         The body of the request is given up as soon as the peer answers (a refusal costs no
         more than what was under way) and an answer is looked for when the peer closes early.
+        When the request says `Expect: 100-continue`, its body waits for the peer's word, but
+        not longer than `expect` seconds (RFC 9110 section 10.1.1: servers may ignore it).
 
         Raises:
             Interrupted: the peer closed without an answer.
@@ -215,12 +222,20 @@ class GuardedConnection(HTTPConnection):
         broken: Exception | None = None
         whole = False
         try:
-            patience = waiting.sending()
-            wire.send(request, patience, heard=None)
-            whole = all(
-                wire.send(piece, patience, heard=heard) for piece in _framed(body, chunked=chunked)
-            )
-        except (BrokenPipeError, ConnectionResetError, ssl.SSLError) as error:
+            wire.send(request, waiting.sending(), heard=None)
+            if expect:
+                early = self._word(wire, waiting.head(), expect)
+            if early is None:
+                patience = waiting.sending()
+                whole = all(
+                    wire.send_file(piece, patience, heard=heard)
+                    if isinstance(piece, FileSpan)
+                    else wire.send(piece, patience, heard=heard)
+                    for piece in _framed(body, chunked=chunked)
+                )
+        except WharfingerError:
+            raise
+        except OSError as error:
             broken = error
         try:
             answer = early or _read_final(wire, waiting.head())
@@ -232,6 +247,21 @@ class GuardedConnection(HTTPConnection):
             ) from error
         self.used = True
         return answer, reader(http1.framing(method, answer), wire, waiting.body()), whole
+
+    def _word(self, wire: Wire, patience: Patience, seconds: float) -> Head | None:
+        """Wait for "100 Continue"; return the final answer if that comes instead."""
+        until = self.clock() + seconds
+        for _ in range(_MAX_INTERIM):
+            left = min(until - self.clock(), patience.wait())
+            if left <= 0 or not wire.answer_waits(left):
+                break
+            head = _read_head(wire, patience)
+            if not _interim(head):
+                return head
+            if head.status == _CONTINUE:
+                return None
+        self.ignores_expect = True
+        return None
 
     def bind(self, canceller: Canceller | None) -> None:
         """Let a call have the connection: its canceller can shut the socket down from now on.
@@ -384,9 +414,7 @@ def _check_peer(sock: socket.socket, checked: Checked) -> None:
         raise AddressRefused("The connection was led to another address than the checked one.")
 
 
-def _framed(
-    body: Iterable[bytes | memoryview] | None, *, chunked: bool
-) -> Iterator[bytes | memoryview]:
+def _framed(body: Iterable[Piece] | None, *, chunked: bool) -> Iterator[Piece]:
     for piece in body or ():
         if not chunked:
             yield piece
