@@ -131,8 +131,13 @@ class WharfingerError(Exception):
     def __init__(self, detail: str, *, hint: str | None = None) -> None:
         super().__init__(detail)
         self.detail = detail
-        if hint is not None:
-            self.hint = hint
+        self.advise(self.hint if hint is None else hint)
+
+    def advise(self, hint: str) -> None:
+        """Say what to do about it; a trace shows it below the message."""
+        self.hint = hint
+        if hint:
+            self.add_note(hint)
 
     def __str__(self) -> str:
         return self.detail
