@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final
 from wharfinger import names
 from wharfinger.client import heads
 from wharfinger.client.expectation import Expectation, judge_content_type
+from wharfinger.client.pipeline import Pipeline
 from wharfinger.client.request import Request
 from wharfinger.errors import (
     BadResponse,
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
+    from wharfinger.client.pipeline import Digest
     from wharfinger.client.progress import Meter
     from wharfinger.client.retrying import Retrying
     from wharfinger.client.sinks import Sink
@@ -43,7 +45,6 @@ if TYPE_CHECKING:
     from wharfinger.client.transport import Answer, Transport
     from wharfinger.net.urls import Url
 
-_BUFFER: Final = 512 * 1024
 _SHA256: Final = re.compile(r"[0-9a-f]{64}")
 
 
@@ -193,14 +194,23 @@ class Job:
             )
             self.rules.judge_size(offer.size)
             name = self._final_name(offer.name, answer)
+            digests: dict[str, Digest] = {
+                algorithm: hashlib.new(algorithm.replace("-", ""))
+                for algorithm in ("sha-256", *offer.digests)
+            }
+            pipeline = Pipeline(tuple(digests.values()), self._writer(offer), size=_rest(offer))
             inspection = Inspection(
                 self.rules.inspection_policy(),
                 name=self._judged_name(name),
                 type=claimed or None,
                 length=offer.size,
+                hasher=pipeline,
             )
             self._in_body = True
-            return self._receive(answer, offer, inspection, name)
+            with pipeline:
+                facts = self._receive(answer, offer, inspection, pipeline)
+            self._verify(facts, offer, digests)
+            return self._finished(answer, offer, facts, name)
 
     def _request(self, held: heads.Held | None) -> Request:
         ours = [("Want-Repr-Digest", "sha-256=10, sha-512=5")]
@@ -216,41 +226,29 @@ class Job:
         return name
 
     def _judged_name(self, name: str) -> str | None:
-        # Only a policy is about names; without one the caller may call a file what it likes.
-        if self.rules.policy is None:
-            return None
+        # Also without a policy: a page must not lie about as a picture.
         return name if self.file_name is None else self.file_name or None
 
     def _receive(
-        self, answer: Answer, offer: heads.Offer, inspection: Inspection, name: str
-    ) -> Download:
-        others = [
-            (algorithm, hashlib.new(algorithm.replace("-", "")), digest)
-            for algorithm, digest in offer.digests.items()
-            if algorithm != "sha-256"
-        ]
-        write = self._writer(offer)
+        self, answer: Answer, offer: heads.Offer, inspection: Inspection, pipeline: Pipeline
+    ) -> Facts:
         self._resumed_from = offer.offset
         if offer.offset:
             # The bytes of the earlier attempt are judged and hashed again with the rest.
             for block in self.sink.blocks(offer.offset):
-                for _, hasher, _ in others:
-                    hasher.update(block)
-                write(inspection.feed(block))
+                pipeline.put_now(inspection.feed(block))
         self.meter.enter("receiving", done=offer.offset, total=offer.size)
-        buffer = memoryview(bytearray(_BUFFER))
         received = offer.offset
-        while count := answer.body.readinto(buffer):
-            block = buffer[:count]
+        while count := answer.body.readinto(room := pipeline.room()):
             received += count
             self.rules.judge_size(offer.size, received)
-            for _, hasher, _ in others:
-                hasher.update(block)
-            write(inspection.feed(block))
+            pipeline.put(inspection.feed(room[:count]))
             self.meter.add(count)
         rest, facts = inspection.finish()
-        write(rest)
-        self._verify(facts, offer, {algorithm: (h.digest(), d) for algorithm, h, d in others})
+        pipeline.put(rest)
+        return facts
+
+    def _finished(self, answer: Answer, offer: heads.Offer, facts: Facts, name: str) -> Download:
         self.meter.finish()
         if not self.sink.started:
             self.sink.begin(offer)  # an empty file
@@ -284,18 +282,13 @@ class Job:
 
         return write
 
-    def _verify(
-        self, facts: Facts, offer: heads.Offer, others: dict[str, tuple[bytes, bytes]]
-    ) -> None:
+    def _verify(self, facts: Facts, offer: heads.Offer, digests: dict[str, Digest]) -> None:
         if offer.size is not None and facts.size != offer.size:
             raise Interrupted(
                 f"{facts.size} of {offer.size} bytes came.",
                 received=facts.size,
                 expected=offer.size,
             )
-        computed = others | {}
-        if "sha-256" in offer.digests:
-            computed["sha-256"] = (bytes.fromhex(facts.sha256), offer.digests["sha-256"])
         # The caller's digest comes from another place than the content and wins.
         if self.rules.sha256 is not None and not hmac.compare_digest(
             facts.sha256, self.rules.sha256
@@ -304,8 +297,8 @@ class Job:
                 f"The content's SHA-256 is {facts.sha256}, not {self.rules.sha256}."
             )
         if self.rules.sha256 is None:
-            for algorithm, (ours, theirs) in computed.items():
-                if not hmac.compare_digest(ours, theirs):
+            for algorithm, theirs in offer.digests.items():
+                if not hmac.compare_digest(digests[algorithm].digest(), theirs):
                     raise IntegrityError(
                         f"The content does not have the {algorithm} digest that the server names."
                     )
@@ -317,3 +310,7 @@ class Job:
     def _judge_type(facts: Facts, expectation: Expectation) -> None:
         if not expectation.fits(facts.type):
             raise TypeNotAllowed(f"The content is {facts.type}, not {expectation.written}.")
+
+
+def _rest(offer: heads.Offer) -> int | None:
+    return None if offer.size is None else offer.size - offer.offset

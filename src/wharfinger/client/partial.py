@@ -79,8 +79,7 @@ class Partial:
         self._part = stem + _SUFFIX
         self._record = stem + _RECORD_SUFFIX
         self._file = -1
-        self.size = 0
-        self._sent_to_disk = 0
+        self.size = self._sent_to_disk = 0
         self._mode = 0o600
         try:
             self._folder = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
@@ -163,6 +162,9 @@ class Partial:
     def begin(self, source: Source) -> None:
         """Make an empty partial file with its sidecar, or empty the one that is open.
 
+        A size that the disk has no room for is refused at once. Nothing is reserved: a
+        server could fill the disk by promising much.
+
         Raises:
             DestinationExists: a file of that name is there, and is not one of ours.
             DestinationUnsafe: it is a symbolic link.
@@ -175,6 +177,7 @@ class Partial:
                 os.ftruncate(self._file, 0)
                 os.lseek(self._file, 0, os.SEEK_SET)
             self.size = self._sent_to_disk = 0
+            self._check_room(source.size or 0)
             self._write_record(source)
         except OSError as error:
             raise self._failed(error) from error
@@ -241,6 +244,12 @@ class Partial:
 
     # --- details ---------------------------------------------------------------------------
 
+    def _check_room(self, size: int) -> None:
+        disk = os.fstatvfs(self._file)
+        free = disk.f_bavail * disk.f_frsize
+        if disk.f_blocks and size > free:  # some network file systems tell nothing
+            raise OSError(errno.ENOSPC, f"{size} bytes are to come and {free} are free")
+
     def _write_back(self) -> None:
         # The disk begins while the rest is on its way, so that the sync at the end finds
         # little to do: 0.01 s for a GiB, not 0.3 s. On Linux this advice starts writing and
@@ -249,7 +258,6 @@ class Partial:
         if fresh >= _WRITE_BACK and hasattr(os, "posix_fadvise"):
             os.posix_fadvise(self._file, self._sent_to_disk, fresh, os.POSIX_FADV_DONTNEED)
             self._sent_to_disk = self.size
-
 
     def _create(self) -> None:
         try:
