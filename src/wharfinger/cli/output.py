@@ -11,6 +11,7 @@ import contextlib
 import difflib
 import json
 import os
+import re
 import secrets
 import sys
 import time
@@ -34,6 +35,10 @@ if TYPE_CHECKING:
     from wharfinger.client.progress import Callback, Progress
 
 
+# C1 controls, directions, separators, surrogates: json.dumps escapes the others by itself.
+_UNSEEN: Final = re.compile(
+    "[\x7f-\x9f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]"
+)
 _KEY: Final = "wharfinger.json"
 _HINT: Final = "wharfinger.hint"
 _LINE_EVERY: Final = 30.0  # seconds between two lines of progress where there is no terminal
@@ -83,17 +88,24 @@ def emit(record: Mapping[str, object], text: str | None = None) -> None:
         text: what a person reads; without it the record's values, one `key: value` a line.
     """
     if is_json():
-        _line(json.dumps(record, ensure_ascii=False))
+        _line(_json(record))
     elif text is not None:
         _line(text)
     else:
         for key, value in record.items():
-            _line(f"{key}: {names.show('' if value is None else str(value))}")
+            _line(f"{names.show(key)}: {names.show('' if value is None else str(value))}")
 
 
 def note(text: str) -> None:
     """Print a remark for people on stderr."""
     click.echo(text, err=True)
+
+
+def _json(record: Mapping[str, object]) -> str:
+    """Return one line of JSON that a terminal shows as it is: nothing in it moves the cursor."""
+    return _UNSEEN.sub(
+        lambda match: f"\\u{ord(match[0]):04x}", json.dumps(record, ensure_ascii=False)
+    )
 
 
 def _line(text: str) -> None:
@@ -124,7 +136,7 @@ def _say_error(
     more = more or {}
     if _json_wanted():
         record = {"code": code, "detail": detail, "hint": hint, "exit_code": exit_code, **more}
-        _line(json.dumps({"error": record}, ensure_ascii=False))
+        _line(_json({"error": record}))
     else:
         subject = f"{names.show(str(more['file']))}: " if "file" in more else ""
         note(f"error: {subject}{names.show(detail, limit=1000)} ({code})")

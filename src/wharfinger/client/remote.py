@@ -82,6 +82,8 @@ class RemoteWharf:
             following = document.get("next")
             if not isinstance(following, str):
                 return
+            if not files:
+                raise BadResponse("The listing goes on and on without files.")
             after = following
             left = None if left is None else left - len(files)
 
@@ -113,8 +115,15 @@ class RemoteWharf:
         self.close()
 
     def _absolute(self, record: Record) -> Record:
-        base = urls.parse(self._server)
-        return {**record, "url": str(base.join(str(record.get("url"))))}
+        address = record.get("url")
+        if not isinstance(address, str):
+            raise BadResponse("The answer has no address in it.", hint=_HINT)
+        try:
+            return {**record, "url": str(urls.parse(self._server).join(address))}
+        except UsageError as error:
+            raise BadResponse(
+                f"The answer has the address {show(address)!r}, which is none."
+            ) from error
 
     def _ask(self, method: str, path: str, body: Mapping[str, object] | None = None) -> Record:
         request = Request(
