@@ -1,10 +1,40 @@
-"""The client: downloads and uploads that are judged, verified, resumed, at flat memory."""
+"""The client: downloads and uploads that are judged, verified, resumed, at flat memory.
 
-from wharfinger.client.downloading import Download
-from wharfinger.client.local import inspect
-from wharfinger.client.progress import Progress
-from wharfinger.client.reply import Reply
-from wharfinger.client.session import Client, download, upload
-from wharfinger.client.timeouts import Timeout
+Names are imported when first used: who uploads does not wait for what downloads need.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from wharfinger.client.downloading import Download
+    from wharfinger.client.local import inspect
+    from wharfinger.client.progress import Progress
+    from wharfinger.client.reply import Reply
+    from wharfinger.client.session import Client, download, upload
+    from wharfinger.client.timeouts import Timeout
 
 __all__ = ["Client", "Download", "Progress", "Reply", "Timeout", "download", "inspect", "upload"]
+
+_HOME_OF = {
+    "Client": "session",
+    "Download": "downloading",
+    "Progress": "progress",
+    "Reply": "reply",
+    "Timeout": "timeouts",
+    "download": "session",
+    "inspect": "local",
+    "upload": "session",
+}
+
+
+def __getattr__(name: str) -> object:
+    home = _HOME_OF.get(name)
+    if home is None:
+        raise AttributeError(f"module 'wharfinger.client' has no attribute {name!r}")
+    from importlib import import_module
+
+    value: object = getattr(import_module(f"wharfinger.client.{home}"), name)
+    globals()[name] = value
+    return value

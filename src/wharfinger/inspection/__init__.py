@@ -2,13 +2,21 @@
 
 `Inspection` judges a stream under a `Policy`; `detect` names a head of bytes. Nothing here
 opens a file or a socket, decodes an image or unpacks an archive beyond its first entries.
+Names are imported when first used: who only asks for the type of an extension waits for no more.
 """
 
 from __future__ import annotations
 
-from wharfinger.inspection.detection import HEAD_SIZE, Detected, detect
-from wharfinger.inspection.media_types import describe_type, extension_of_type, type_of_extension
-from wharfinger.inspection.stream import Buffer, Facts, Hasher, Inspection
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from wharfinger.inspection.detection import HEAD_SIZE, Detected, detect
+    from wharfinger.inspection.media_types import (
+        describe_type,
+        extension_of_type,
+        type_of_extension,
+    )
+    from wharfinger.inspection.stream import Buffer, Facts, Hasher, Inspection
 
 __all__ = [
     "HEAD_SIZE",
@@ -22,3 +30,27 @@ __all__ = [
     "extension_of_type",
     "type_of_extension",
 ]
+
+_HOME_OF = {
+    "HEAD_SIZE": "detection",
+    "Buffer": "stream",
+    "Detected": "detection",
+    "Facts": "stream",
+    "Hasher": "stream",
+    "Inspection": "stream",
+    "describe_type": "media_types",
+    "detect": "detection",
+    "extension_of_type": "media_types",
+    "type_of_extension": "media_types",
+}
+
+
+def __getattr__(name: str) -> object:
+    home = _HOME_OF.get(name)
+    if home is None:
+        raise AttributeError(f"module 'wharfinger.inspection' has no attribute {name!r}")
+    from importlib import import_module
+
+    value: object = getattr(import_module(f"wharfinger.inspection.{home}"), name)
+    globals()[name] = value
+    return value
