@@ -6,10 +6,15 @@ under which validator; both are made only when bytes were cleared. Everything ha
 relative to one open folder, nothing follows a symbolic link, a lock keeps a second
 download off, and publishing is a link that cannot overwrite, or a rename where
 overwriting was asked for. Then the folder is synced.
+
+Small content has no name at all until it is whole (`O_TMPFILE`, where there is such a
+thing), or until it is left to be resumed: for a thousand small files the partial files and
+sidecars would cost more than the rest of the work.
 """
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import fcntl
 import hashlib
@@ -17,6 +22,7 @@ import json
 import os
 import stat
 from dataclasses import asdict, dataclass
+from functools import cache
 from typing import TYPE_CHECKING, Final
 
 from wharfinger import names
@@ -38,6 +44,7 @@ _FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 _NO_LINKS: Final = frozenset({errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK})
 _NO_FOLLOW: Final = os.O_NOFOLLOW | os.O_CLOEXEC
 _BLOCK: Final = 512 * 1024
+_SMALL: Final = 64 * 1024
 _WRITE_BACK: Final = 8 * 1024 * 1024
 _SUFFIX: Final = ".part"
 _RECORD_SUFFIX: Final = ".part.json"
@@ -81,6 +88,7 @@ class Partial:
         self._file = -1
         self.size = self._sent_to_disk = 0
         self._mode = 0o600
+        self._unnamed = False
         try:
             self._folder = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         except OSError as error:
@@ -171,14 +179,16 @@ class Partial:
             LocalFileError, StorageFull: the file system.
         """
         try:
-            if self._file < 0:
-                self._create()
-            else:
+            if self._file >= 0:
                 os.ftruncate(self._file, 0)
                 os.lseek(self._file, 0, os.SEEK_SET)
+            elif not self._create_unnamed(source.size):
+                self._create()
             self.size = self._sent_to_disk = 0
-            self._check_room(source.size or 0)
-            self._write_record(source)
+            self._source = source
+            if not self._unnamed:
+                self._check_room(source.size or 0)
+                self._write_record(source)
         except OSError as error:
             raise self._failed(error) from error
 
@@ -213,6 +223,11 @@ class Partial:
         path = self.path.parent / name
         try:
             os.fsync(self._file)
+            if self._unnamed and overwrite:
+                self._give_name(self._part)
+            if self._unnamed:
+                self._publish_unnamed(name)
+                return path
             os.fchmod(self._file, self._mode)
             ours, there = os.fstat(self._file), self._lstat(self._part)
             if there is None or (ours.st_ino, ours.st_dev) != (there.st_ino, there.st_dev):
@@ -230,13 +245,17 @@ class Partial:
 
     def discard(self) -> None:
         """Remove the partial file and its sidecar."""
-        if self._file >= 0:
+        self._unnamed, unnamed = False, self._unnamed
+        if self._file >= 0 and not unnamed:
             self._remove(self._part)
             self._remove(self._record)
         self.close()
 
     def close(self) -> None:
         """Let go of the files; what is there stays for a later call."""
+        if self._unnamed:
+            with contextlib.suppress(OSError):  # what cannot be kept is fetched again
+                self._keep()
         for descriptor in (self._file, self._folder):
             if descriptor >= 0:
                 os.close(descriptor)
@@ -258,6 +277,41 @@ class Partial:
         if fresh >= _WRITE_BACK and hasattr(os, "posix_fadvise"):
             os.posix_fadvise(self._file, self._sent_to_disk, fresh, os.POSIX_FADV_DONTNEED)
             self._sent_to_disk = self.size
+
+    def _create_unnamed(self, size: int | None) -> bool:
+        if size is None or size > _SMALL or not _has_unnamed_files():
+            return False
+        if self._lstat(self._part) is not None:
+            return False
+        try:
+            self._file = os.open(
+                ".", os.O_TMPFILE | os.O_RDWR | os.O_CLOEXEC, 0o666, dir_fd=self._folder
+            )
+        except OSError:
+            return False  # not on this file system; a real error shows with the named file
+        self._mode = stat.S_IMODE(os.fstat(self._file).st_mode)
+        self._unnamed = True
+        return True
+
+    def _give_name(self, name: str) -> None:
+        """Make the unnamed file appear; raises FileExistsError when the name is taken."""
+        os.link(
+            f"/proc/self/fd/{self._file}", name, dst_dir_fd=self._folder, follow_symlinks=True
+        )
+        self._unnamed = False
+
+    def _publish_unnamed(self, name: str) -> None:
+        try:
+            self._give_name(name)
+        except FileExistsError:
+            self.check_destination(name, overwrite=False)
+            raise
+        os.fsync(self._folder)
+
+    def _keep(self) -> None:
+        os.fchmod(self._file, 0o600)
+        self._give_name(self._part)
+        self._write_record(self._source)
 
     def _create(self) -> None:
         try:
@@ -385,6 +439,12 @@ def local_error(error: OSError, what: str) -> LocalFileError:
     if isinstance(error, FileExistsError):
         return DestinationExists(f"{what}: {error.strerror}.")
     return LocalFileError(f"{what}: {error.strerror or error}.")
+
+
+@cache
+def _has_unnamed_files() -> bool:
+    # A name is given through /proc; the other way (AT_EMPTY_PATH) needs a capability.
+    return hasattr(os, "O_TMPFILE") and os.path.isdir("/proc/self/fd")
 
 
 def _rename_without_overwriting(folder: int, old: str, new: str) -> None:
