@@ -115,13 +115,13 @@ def test_a_wrong_configuration_file_is_a_usage_error(
     tmp_path: Path, case: tuple[str, str, str], capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
-    from wharfinger import server
     from wharfinger.cli import main
+    from wharfinger.server import run
 
     text, detail, hint = case
     (tmp_path / "wharfinger.toml").write_text(text)
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(server, "serve", None)
+    monkeypatch.setattr(run, "serve", None)
     with pytest.raises(SystemExit) as ended:
         main(["serve", "--json"])
     error = json.loads(capsys.readouterr().out)["error"]

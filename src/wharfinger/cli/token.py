@@ -11,6 +11,7 @@ import click
 
 from wharfinger import names
 from wharfinger.cli import output, service
+from wharfinger.errors import EXIT_SOME_FAILED, NotFound
 from wharfinger.units import parse_duration
 
 if TYPE_CHECKING:
@@ -51,8 +52,7 @@ def create(
 ) -> None:
     """Create a token."""
     settings = service.load(data=data, config=config)
-    if not settings.wharf.catalog_file.exists():
-        output.note(f"There was no service in {settings.wharf.data}/ yet: this made one.")
+    new = not settings.wharf.catalog_file.exists()
     with _wharf(settings) as wharf:
         allowed = None if collections is None else _words(collections)
         for collection in allowed or ():
@@ -64,6 +64,8 @@ def create(
             expires_in=None if expires_in is None else parse_duration(expires_in),
             principal=principal,
         )
+    if new:
+        output.note(f"There was no service in {settings.wharf.data}/ yet: this made one.")
     output.emit({**_record(token), "token": secret}, secret)
 
 
@@ -84,12 +86,21 @@ def list_tokens(*, data: str | None, config: str | None) -> None:
 @command.command("revoke", help="Revoke the tokens ID...: they are worthless at once.")
 @click.argument("ids", nargs=-1, required=True, metavar="ID...")
 @service.data_options
-def revoke(*, ids: tuple[str, ...], data: str | None, config: str | None) -> None:
-    """Revoke tokens."""
+def revoke(*, ids: tuple[str, ...], data: str | None, config: str | None) -> int:
+    """Revoke tokens; one that is not there keeps none of the others valid."""
+    failures: list[NotFound] = []
     with _wharf(service.existing(service.load(data=data, config=config))) as wharf:
         for token_id in ids:
-            wharf.tokens.revoke(token_id)
-            output.emit({"id": token_id, "revoked": True}, f"revoked {token_id}")
+            try:
+                wharf.tokens.revoke(token_id)
+            except NotFound as error:
+                output.fail(error)
+                failures.append(error)
+            else:
+                output.emit({"id": token_id, "revoked": True}, f"revoked {token_id}")
+    if not failures:
+        return 0
+    return failures[0].exit_code if len(failures) == len(ids) else EXIT_SOME_FAILED
 
 
 @contextlib.contextmanager

@@ -44,6 +44,7 @@ def examine(settings: WharfSettings) -> Iterator[Finding]:
     """Yield the findings of every check."""
     checks: tuple[Callable[[WharfSettings], Finding], ...] = (
         _data_folder,
+        _store_folder,
         _same_file_system,
         _free_space,
         _catalog,
@@ -56,31 +57,34 @@ def examine(settings: WharfSettings) -> Iterator[Finding]:
 
 
 def _data_folder(settings: WharfSettings) -> Finding:
-    data = settings.data
-    if not data.exists():
-        parent = next(folder for folder in (data, *data.absolute().parents) if folder.exists())
-        if os.access(parent, os.W_OK):
-            return Finding(
-                "data folder", "ok", f"{data} is not there yet; the service will make it."
-            )
+    return _folder("data folder", settings.data, "choose another folder with --data")
+
+
+def _store_folder(settings: WharfSettings) -> Finding:
+    if settings.store_folder == settings.data:
+        return Finding("store folder", "ok", "It is the data folder.")
+    return _folder("store folder", settings.store_folder, "change [store] url")
+
+
+def _folder(check: str, folder: Path, otherwise: str) -> Finding:
+    if not folder.exists():
+        parent = next(near for near in folder.absolute().parents if near.exists())
+        if parent.is_dir() and os.access(parent, os.W_OK | os.X_OK):
+            return Finding(check, "ok", f"{folder} is not there yet; the service will make it.")
+        advice = f"Let the service's user write to {parent}, or {otherwise}."
+        return Finding(check, "failure", f"{folder} is not there and cannot be made.", advice)
+    if not folder.is_dir():
+        return Finding(check, "failure", f"{folder} is a file.", f"Move it away, or {otherwise}.")
+    if not os.access(folder, os.R_OK | os.W_OK | os.X_OK):
         return Finding(
-            "data folder", "failure", f"{data} is not there and cannot be made.",
-            f"Let the service's user write to {parent}, or choose another folder with --data.",
-        )  # fmt: skip
-    if not data.is_dir():
-        return Finding(
-            "data folder", "failure", f"{data} is a file.", "Choose another with --data."
-        )
-    if not os.access(data, os.R_OK | os.W_OK | os.X_OK):
-        return Finding(
-            "data folder", "failure", f"{data} cannot be written by this user.",
+            check, "failure", f"{folder} cannot be written by this user.",
             "Run this as the service's user, or give that user the folder (chown).",
         )  # fmt: skip
-    if data.stat().st_mode & 0o077:
+    if folder.stat().st_mode & 0o077:
         return Finding(
-            "data folder", "warning", f"{data} can be entered by other users.", f"chmod 700 {data}"
+            check, "warning", f"{folder} can be entered by other users.", f"chmod 700 {folder}"
         )
-    return Finding("data folder", "ok", f"{data} can be written.")
+    return Finding(check, "ok", f"{folder} can be written.")
 
 
 def _same_file_system(settings: WharfSettings) -> Finding:
@@ -115,6 +119,8 @@ def _catalog(settings: WharfSettings) -> Finding:
         return Finding("catalog", "ok", "It is not there yet; the service will make it.")
     try:
         with closing(_read_only(path)) as database:
+            if not database.execute("SELECT 1 FROM sqlite_master").fetchone():
+                return Finding("catalog", "ok", "It is empty; the next start fills it.")
             (revision,) = database.execute("SELECT version_num FROM alembic_version").fetchone()
             (state,) = database.execute("PRAGMA quick_check(1)").fetchone()
     except (sqlite3.Error, TypeError) as error:
@@ -186,4 +192,8 @@ def _newest_record(path: Path) -> datetime | None:
 
 
 def _read_only(path: Path) -> sqlite3.Connection:
-    return sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)
+    # Without a log nobody has the catalog open. Then "immutable" keeps SQLite from making
+    # one, which would stay behind and, made by root, lock the service's user out.
+    stopped = not path.with_name(f"{path.name}-wal").exists()
+    mode = "mode=ro&immutable=1" if stopped else "mode=ro"
+    return sqlite3.connect(f"{path.absolute().as_uri()}?{mode}", uri=True)
