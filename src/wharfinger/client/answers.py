@@ -17,6 +17,7 @@ _HINTS: Final = {
     401: "Sign in: pass auth=, on the command line set WHARFINGER_TOKEN.",
     403: "These credentials are not enough for this address.",
     404: "Check the address; links also expire and get revoked.",
+    407: "The proxy wants user name and password: put them into proxy=, like http://user:password@proxy:3128.",
     410: "It was there and is gone for good.",
     411: "The server wants to know the length beforehand: send a file, not a stream.",
     413: "The server's limit is lower than the size of this file.",

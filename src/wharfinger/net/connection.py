@@ -128,7 +128,7 @@ class GuardedConnection(HTTPConnection):
         )
         try:
             sock, _ = self._reach(guard, proxy.host, proxy.port, until)
-        except WharfingerError:
+        except (WharfingerError, TimeoutError):
             raise
         except OSError as error:
             raise _connect_error(f"The proxy {proxy.host}", 0, error) from error

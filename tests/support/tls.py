@@ -1,0 +1,42 @@
+"""Certificates for tests: an authority of our own, and servers that use it well or badly."""
+
+from __future__ import annotations
+
+import ssl
+from datetime import UTC, datetime, timedelta
+from functools import cached_property
+
+from support.peer import Handler, Peer
+from support.require import module
+
+
+class Authority:
+    """A certificate authority that nobody else trusts."""
+
+    def __init__(self) -> None:
+        module("trustme")
+        import trustme
+
+        self._ca = trustme.CA()
+
+    @cached_property
+    def trusting(self) -> ssl.SSLContext:
+        """A client's context that trusts this authority."""
+        context = ssl.create_default_context()
+        self._ca.configure_trust(context)
+        return context
+
+    def server(
+        self, name: str = "localhost", *, valid_days: tuple[int, int] = (-1, 1)
+    ) -> ssl.SSLContext:
+        """Return a server's context with a certificate for a name, valid from and until so many days from now."""
+        now = datetime.now(tz=UTC)
+        begin, end = (now + timedelta(days=days) for days in valid_days)
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        certificate = self._ca.issue_cert(name, not_before=begin, not_after=end)
+        certificate.configure_cert(context)
+        return context
+
+    def peer(self, handler: Handler, name: str = "localhost") -> Peer:
+        """Return a peer with a certificate for a name."""
+        return Peer(handler, tls=self.server(name))
