@@ -269,7 +269,7 @@ def test_the_callers_digest_wins_over_the_servers(peer: StartPeer, folder: Path)
 # --- the call ------------------------------------------------------------------------------
 
 WRONG_CALLS: dict[str, dict[str, object]] = {
-    "connections": {"connections": 4},
+    "connections": {"connections": 17},
     "digest": {"sha256": "abc"},
     "size": {"max_size": "much"},
     "expect": {"expect": "nonsense"},

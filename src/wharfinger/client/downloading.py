@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final
 from wharfinger import names
 from wharfinger.client import heads
 from wharfinger.client.expectation import Expectation, judge_content_type
+from wharfinger.client.parallel import GoOnAlone, Helpers
 from wharfinger.client.pipeline import Pipeline
 from wharfinger.client.request import Request
 from wharfinger.errors import (
@@ -138,6 +139,7 @@ class Job:
     retrying: Retrying
     meter: Meter
     file_name: str | None
+    connections: int = 1
     _resumed_from: int = 0
     _in_body: bool = False
     _anew: bool = False
@@ -148,6 +150,8 @@ class Job:
             while True:
                 try:
                     return self._attempt()
+                except GoOnAlone:
+                    self.connections = 1
                 except heads.StartOver:
                     self._anew = True  # the next request is for the whole, so this comes once
                 except WharfingerError as error:
@@ -207,16 +211,27 @@ class Job:
                 hasher=pipeline,
             )
             self._in_body = True
-            with pipeline:
-                facts = self._receive(answer, offer, inspection, pipeline)
+            with self._helpers() as helpers, pipeline:
+                facts = self._receive(answer, offer, inspection, pipeline, helpers)
             self._verify(facts, offer, digests)
             return self._finished(answer, offer, facts, name)
 
     def _request(self, held: heads.Held | None) -> Request:
         ours = [("Want-Repr-Digest", "sha-256=10, sha-512=5")]
         if held is not None:
-            ours += [("Range", f"bytes={held.offset}-"), ("If-Range", held.validator)]
+            last = "" if held.last is None else held.last
+            ours += [("Range", f"bytes={held.offset}-{last}"), ("If-Range", held.validator)]
         return Request(method="GET", url=self.url, ours=tuple(ours), theirs=self.theirs)
+
+    def _helpers(self) -> Helpers:
+        return Helpers(
+            connections=self.connections,
+            transport=self.transport,
+            watch=self.watch,
+            sink=self.sink,
+            request=self._request,
+            retrying=self.retrying.another,
+        )
 
     def _final_name(self, claimed: str, answer: Answer) -> str:
         fallback = names.clean(answer.url.last_segment)
@@ -230,7 +245,12 @@ class Job:
         return name if self.file_name is None else self.file_name or None
 
     def _receive(
-        self, answer: Answer, offer: heads.Offer, inspection: Inspection, pipeline: Pipeline
+        self,
+        answer: Answer,
+        offer: heads.Offer,
+        inspection: Inspection,
+        pipeline: Pipeline,
+        helpers: Helpers,
     ) -> Facts:
         self._resumed_from = offer.offset
         if offer.offset:
@@ -239,11 +259,27 @@ class Job:
                 pipeline.put_now(inspection.feed(block))
         self.meter.enter("receiving", done=offer.offset, total=offer.size)
         received = offer.offset
-        while count := answer.body.readinto(room := pipeline.room()):
+        while received != helpers.boundary:
+            room = pipeline.room()
+            if helpers.boundary is not None:
+                room = room[: helpers.boundary - received]
+            count = answer.body.readinto(room)
+            if not count:
+                break
             received += count
             self.rules.judge_size(offer.size, received)
             pipeline.put(inspection.feed(room[:count]))
-            self.meter.add(count)
+            self.meter.reach(received + helpers.received)
+            if helpers.may_start(offer, received):
+                helpers.start(offer, received)
+            elif received == helpers.boundary and helpers.failed():
+                pipeline.close()
+                helpers.dismiss(received)
+        if helpers.boundary is not None:
+            answer.abandon()
+            pipeline.close()
+            for block in helpers.blocks(lambda: self.meter.reach(received + helpers.received)):
+                inspection.feed(block)
         rest, facts = inspection.finish()
         pipeline.put(rest)
         return facts

@@ -31,11 +31,15 @@ _STRONG_DATE_AGE: Final = timedelta(seconds=60)
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Held:
-    """What is there of an earlier attempt: so many bytes under this strong validator."""
+    """What is there of an earlier attempt: so many bytes under this strong validator.
+
+    `last` is the last byte that is asked for; None asks for all the rest.
+    """
 
     offset: int
     validator: str
     size: int | None
+    last: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -43,7 +47,8 @@ class Offer:
     """What an answer offers: the whole content (`offset` 0) or its rest.
 
     `size` is that of the whole, None when the server does not say; `digests` are of the
-    whole, by algorithm; `name` is claimed.
+    whole, by algorithm; `name` is claimed; `takes_ranges` whether the server says that it
+    answers requests for ranges.
     """
 
     offset: int
@@ -51,6 +56,7 @@ class Offer:
     validator: str
     digests: dict[str, bytes]
     name: str
+    takes_ranges: bool
 
 
 class StartOver(Exception):
@@ -86,6 +92,7 @@ def _whole(answer: Answer) -> Offer:
         validator=strong_validator(headers),
         digests=_digests(headers, "repr-digest") | _digests(headers, "content-digest"),
         name=_claimed_name(headers),
+        takes_ranges=headers.get("accept-ranges", "").strip().lower() == "bytes",
     )
 
 
@@ -104,16 +111,16 @@ def _rest(answer: Answer, held: Held | None) -> Offer:
         # A server that ignored If-Range: the content has changed since.
         raise StartOver
     length = answer.body.length
-    if first != held.offset or last != size - 1 or length not in {None, last - first + 1}:
-        raise BadResponse(
-            f"Bytes {held.offset} to the end were asked for; the server sent {value!r}."
-        )
+    asked = size - 1 if held.last is None else held.last
+    if first != held.offset or last != asked or length not in {None, last - first + 1}:
+        raise BadResponse(f"Bytes {held.offset} to {asked} were asked for; {value!r} was sent.")
     return Offer(
         offset=first,
         size=size,
         validator=held.validator,
         digests=_digests(headers, "repr-digest"),
         name=_claimed_name(headers),
+        takes_ranges=True,
     )
 
 

@@ -21,8 +21,9 @@ import hashlib
 import json
 import os
 import stat
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from wharfinger import names
@@ -36,7 +37,6 @@ from wharfinger.net import cancelling
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
-    from pathlib import Path
 
 _FORMAT: Final = 1
 _MAX_SIDECAR: Final = 64 * 1024
@@ -145,6 +145,7 @@ class Partial:
             raise self._failed(error) from error
         self.size = os.fstat(self._file).st_size
         self._mode = source.mode
+        self._source = source
         return source
 
     def blocks(self, length: int) -> Iterator[memoryview]:
@@ -207,6 +208,60 @@ class Partial:
                     self.size += count
                     view = view[count:]
             self._write_back()
+        except OSError as error:
+            raise self._failed(error) from error
+
+    # --- in any order ----------------------------------------------------------------------
+
+    def scatter(self) -> None:
+        """Note that there may be holes: until `gather`, nobody resumes this file.
+
+        Raises:
+            LocalFileError, StorageFull: the file system.
+        """
+        try:
+            # Synced: after a power cut a file with holes must not look like a beginning.
+            self._write_record(replace(self._source, validator=""), sync=True)
+        except OSError as error:
+            raise self._failed(error) from error
+
+    def write_at(self, block: memoryview, offset: int) -> None:
+        """Write a block at a place; from any thread.
+
+        Raises:
+            LocalFileError, StorageFull: the file system.
+        """
+        try:
+            while block:
+                count = os.pwrite(self._file, block, offset)
+                block, offset = block[count:], offset + count
+        except OSError as error:
+            raise self._failed(error) from error
+
+    def read_at(self, buffer: memoryview, offset: int) -> int:
+        """Fill the beginning of a buffer from a place, and return how many bytes.
+
+        Raises:
+            LocalFileError: the file system, or there is nothing.
+        """
+        try:
+            count = os.preadv(self._file, [buffer], offset)
+        except OSError as error:
+            raise self._failed(error) from error
+        if count == 0:
+            raise LocalFileError(f"{names.show(str(self.part_path))} became shorter.")
+        return count
+
+    def gather(self, length: int) -> None:
+        """Cut the file behind the bytes that were written in order, or behind `length`.
+
+        Raises:
+            LocalFileError, StorageFull: the file system.
+        """
+        self.size = max(self.size, length)
+        try:
+            os.ftruncate(self._file, self.size)
+            self._write_record(self._source)
         except OSError as error:
             raise self._failed(error) from error
 
@@ -295,9 +350,7 @@ class Partial:
 
     def _give_name(self, name: str) -> None:
         """Make the unnamed file appear; raises FileExistsError when the name is taken."""
-        os.link(
-            f"/proc/self/fd/{self._file}", name, dst_dir_fd=self._folder, follow_symlinks=True
-        )
+        os.link(f"/proc/self/fd/{self._file}", name, dst_dir_fd=self._folder, follow_symlinks=True)
         self._unnamed = False
 
     def _publish_unnamed(self, name: str) -> None:
@@ -398,13 +451,16 @@ class Partial:
         sound = [type(value) for value in values] == [str, int, int]
         return source if sound else None
 
-    def _write_record(self, source: Source) -> None:
+    def _write_record(self, source: Source, *, sync: bool = False) -> None:
         flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | _NO_FOLLOW
         record = {"wharfinger": _FORMAT, **asdict(source), "mode": self._mode}
         descriptor = os.open(self._record, flags, 0o600, dir_fd=self._folder)
         with os.fdopen(descriptor, "w", encoding="utf-8") as file:
             json.dump(record, file, indent=1)
             file.write("\n")
+            if sync:
+                file.flush()
+                os.fsync(descriptor)
 
     def _remove(self, name: str) -> None:
         if self._lstat(name) is not None:
@@ -444,7 +500,7 @@ def local_error(error: OSError, what: str) -> LocalFileError:
 @cache
 def _has_unnamed_files() -> bool:
     # A name is given through /proc; the other way (AT_EMPTY_PATH) needs a capability.
-    return hasattr(os, "O_TMPFILE") and os.path.isdir("/proc/self/fd")
+    return hasattr(os, "O_TMPFILE") and Path("/proc/self/fd").is_dir()
 
 
 def _rename_without_overwriting(folder: int, old: str, new: str) -> None:

@@ -128,7 +128,7 @@ class Pipeline:
         return self._digests[0].hexdigest()
 
     def close(self) -> None:
-        """Wait until everything that was put in is hashed and written."""
+        """Wait until everything that was put in is hashed and written. More may follow."""
         if self._lanes:
             self._hand_on()
             self._lanes[0].items.put(None)
@@ -151,7 +151,7 @@ class Pipeline:
 
     def _start(self) -> None:
         self._room, self._filled = None, 0
-        for _ in range(_RING):
+        while self._free.qsize() < _RING:
             self._free.put(_buffer(_BUFFER))
         writing = _Lane(self._write_one, self._failures, self._give_back)
         hashing = _Lane(self._hash_one, self._failures, writing.items.put)

@@ -56,7 +56,11 @@ class Meter:
 
     def add(self, count: int) -> None:
         """Count bytes that moved."""
-        self._done += count
+        self.reach(self._done + count)
+
+    def reach(self, done: int) -> None:
+        """Note how many bytes are there now."""
+        self._done = done
         if self._callback is not None:
             now = self._clock()
             if now - self._told >= _EVERY:

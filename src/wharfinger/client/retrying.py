@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from email.utils import parsedate_to_datetime
 from typing import Final
 
@@ -37,14 +37,19 @@ class Retrying:
     jitter: Callable[[], float] = field(default=random.random)
     _failed: int = 0
 
-    def again(self, error: WharfingerError, left: float) -> bool:
+    def another(self) -> Retrying:
+        """Return one like it that has counted nothing yet."""
+        return replace(self, _failed=0)
+
+    def again(self, error: WharfingerError, left: float, *, worth: bool | None = None) -> bool:
         """Wait and return True if the transfer is worth another attempt.
 
         Args:
             error: why the last attempt failed.
             left: seconds until the total limit.
+            worth: whether the error is one to try again after; by its kind, if not given.
         """
-        if self._failed >= self.retries or not _worth_retrying(error):
+        if self._failed >= self.retries or not (_worth_retrying(error) if worth is None else worth):
             return False
         # Full jitter: clients that failed together do not come back together.
         wait = min(_FIRST_WAIT * 2**self._failed, _LONGEST_WAIT) * (0.5 + self.jitter() / 2)
@@ -58,6 +63,10 @@ class Retrying:
         self._failed += 1
         self.sleep(wait)
         return True
+
+    def renewed(self) -> Retrying:
+        """Return a fresh count: the transfer has moved on since the last failure."""
+        return Retrying(retries=self.retries, sleep=self.sleep, jitter=self.jitter)
 
 
 def _worth_retrying(error: WharfingerError) -> bool:

@@ -125,12 +125,11 @@ class Client:
     ) -> Download:
         """Download a file; as `wharfinger.download`, with this client's defaults."""
         from wharfinger.client.downloading import Job, Rules
+        from wharfinger.client.parallel import MAX_CONNECTIONS
         from wharfinger.client.sinks import FileSink, open_sink
 
-        if connections != 1:
-            raise UsageError(
-                "More than one connection is not yet available.", hint="Leave connections at 1."
-            )
+        if not _is(connections, int) or not 1 <= connections <= MAX_CONNECTIONS:
+            raise UsageError(f"connections must be a number from 1 to {MAX_CONNECTIONS}.")
         address = urls.parse(url)
         if expect is not None and not isinstance(expect, Expectation):
             expect = Expectation.of(expect)
@@ -154,6 +153,7 @@ class Client:
             retrying=retrying,
             meter=Meter(progress, self._transport.clock),
             file_name=None if remote_name else sink.name if isinstance(sink, FileSink) else "",
+            connections=connections,
         ).run()
 
     def upload(
@@ -170,6 +170,9 @@ class Client:
         policy: Policy | None = None,
         digest: bool = False,
         idempotency_key: str | None = None,
+        connections: int = 1,
+        chunk_size: int | str | None = None,
+        resume: bool = True,
         headers: Mapping[str, str] | None = None,
         auth: Auth | None = None,
         timeout: float | Timeout | None = None,
@@ -194,21 +197,50 @@ class Client:
         theirs = self._theirs(address, headers, auth)
         watch = self._limits(timeout).start(self._transport.clock)
         retrying = self._retrying(retries)
+        meter = Meter(progress, self._transport.clock)
+        contents = [content_of(item, name=name, type=type) for item in files]
+        key = check_key(idempotency_key)
+        if kind == "tus":
+            from wharfinger.client.tus import Job as TusJob
+
+            return TusJob(
+                transport=self._transport,
+                url=address,
+                theirs=theirs,
+                content=contents[0],
+                policy=policy,
+                fields=checked_fields,
+                watch=watch,
+                retrying=retrying,
+                meter=meter,
+                connections=_count(connections, "connections"),
+                chunk_size=None
+                if chunk_size is None
+                else _count(parse_size(chunk_size), "chunk_size"),
+                resume=resume,
+                digest=digest,
+                idempotency_key=key,
+            ).run()
+        if connections != 1 or chunk_size is not None:
+            raise UsageError(
+                "connections= and chunk_size= are for resumable uploads.",
+                hint='Use protocol="tus", or leave them out.',
+            )
         return Job(
             transport=self._transport,
             url=address,
             theirs=theirs,
-            contents=[content_of(item, name=name, type=type) for item in files],
+            contents=contents,
             policy=policy,
             protocol=kind,
             method=method.upper(),
             field=field,
             fields=checked_fields,
             digest=digest,
-            idempotency_key=check_key(idempotency_key),
+            idempotency_key=key,
             watch=watch,
             retrying=retrying,
-            meter=Meter(progress, self._transport.clock),
+            meter=meter,
         ).run()
 
     def close(self) -> None:
@@ -288,7 +320,8 @@ def download(
         policy: what may pass; name, type and content must agree as the policy says.
         max_size: the largest size in bytes, or text such as "20 MiB"; 5 GiB by default.
         sha256: the digest the content must have, in hexadecimal.
-        connections: 1; more are not yet available.
+        connections: how many fetch parts of a large file at the same time, up to 16, where
+            the server takes ranges and names a strong validator; it helps on long, lossy ways.
         resume: go on from what an earlier call left, and leave what can be resumed.
         overwrite: replace a file that is there, atomically.
         remote_name: call the file what the server calls it (cleaned, in the folder of `dest`).
@@ -359,6 +392,9 @@ def upload(
     policy: Policy | None = None,
     digest: bool = False,
     idempotency_key: str | None = None,
+    connections: int = 1,
+    chunk_size: int | str | None = None,
+    resume: bool = True,
     allow_private: bool = False,
     allow_hosts: Sequence[str] = (),
     allow_networks: Sequence[str] = (),
@@ -384,7 +420,8 @@ def upload(
     Args:
         file: a path, bytes, a file object open for reading in binary mode, or a list of these.
         url: an absolute http or https URL.
-        protocol: "multipart" (an HTML form, also "auto") or "raw" (the file is the body).
+        protocol: "multipart" (an HTML form, also "auto"), "raw" (the file is the body) or
+            "tus" (resumable, version 1.0 of that protocol; fields become its metadata).
         method: POST; raw uploads also by PUT.
         field: the form field that the file goes into.
         fields: further fields of the form.
@@ -407,7 +444,8 @@ def upload(
         auth: a (user, password) pair, or a bearer token as text.
         timeout: seconds for connecting, head and silence alike, or a `Timeout`.
         retries: how often a failed transfer is tried again. Once content was sent, only what
-            cannot be stored twice is: a raw PUT, or with an `idempotency_key`.
+            cannot be stored twice is: a raw PUT, with an `idempotency_key`, or by tus, where
+            the count begins anew whenever it got further.
         progress: is called with a `Progress` about ten times a second.
         json: not accepted; it is here to say that form fields go into `fields`.
 
@@ -444,6 +482,9 @@ def upload(
             policy=policy,
             digest=digest,
             idempotency_key=idempotency_key,
+            connections=connections,
+            chunk_size=chunk_size,
+            resume=resume,
             headers=headers,
             auth=auth,
             progress=progress,
@@ -487,6 +528,12 @@ def _retries(count: int) -> int:
     if not _is(count, int) or count < 0:
         raise UsageError("retries must be a whole number, 0 or more.")
     return count
+
+
+def _count(value: int, name: str) -> int:
+    if not _is(value, int) or value < 1:
+        raise UsageError(f"{name} must be a whole number, 1 or more.")
+    return value
 
 
 def _is(value: object, *kinds: type) -> bool:

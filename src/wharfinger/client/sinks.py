@@ -29,6 +29,8 @@ class Sink(Protocol):
     """Takes the cleared bytes of one download, over several attempts."""
 
     started: bool
+    scatters: bool
+    """Whether bytes can be written in any order."""
 
     @property
     def restartable(self) -> bool:
@@ -48,6 +50,19 @@ class Sink(Protocol):
     def write(self, blocks: Iterable[bytes | memoryview]) -> None:
         """Append cleared bytes."""
 
+    def scatter(self) -> None:
+        """From now on bytes are also written at other places: there may be holes."""
+
+    def write_at(self, block: memoryview, offset: int) -> None:
+        """Write bytes at a place; from any thread."""
+
+    def read_at(self, buffer: memoryview, offset: int) -> int:
+        """Fill the beginning of a buffer with bytes from a place, and return how many."""
+        ...
+
+    def gather(self, length: int) -> None:
+        """Keep the bytes in order, or the first `length` where those are more."""
+
     def check(self, name: str) -> None:
         """Refuse a final name that cannot be used, before anything is written."""
 
@@ -66,6 +81,8 @@ class Sink(Protocol):
 
 class FileSink:
     """A file in a folder, by way of `NAME.part`."""
+
+    scatters = True
 
     def __init__(self, folder: Path, name: str, url: Url, *, resume: bool, overwrite: bool) -> None:
         self.name = name
@@ -117,6 +134,22 @@ class FileSink:
         """Append to the partial file."""
         self._partial.write(blocks)
 
+    def scatter(self) -> None:
+        """Note that the partial file may have holes."""
+        self._partial.scatter()
+
+    def write_at(self, block: memoryview, offset: int) -> None:
+        """Write into the partial file."""
+        self._partial.write_at(block, offset)
+
+    def read_at(self, buffer: memoryview, offset: int) -> int:
+        """Read from the partial file."""
+        return self._partial.read_at(buffer, offset)
+
+    def gather(self, length: int) -> None:
+        """Cut the partial file before its first hole."""
+        self._partial.gather(length)
+
     def check(self, name: str) -> None:
         """Refuse a name that would be overwritten unasked."""
         self._partial.check_destination(name, overwrite=self._overwrite)
@@ -154,6 +187,8 @@ class FileSink:
 class StreamSink:
     """A file object of the caller: gets the bytes as they are cleared and cannot take any back."""
 
+    scatters = False
+
     def __init__(self, stream: BinaryIO) -> None:
         self.started = False
         self._stream = stream
@@ -187,6 +222,20 @@ class StreamSink:
                 except OSError as error:
                     raise local_error(error, "The output stream") from error
                 view = view[count or len(view) :]  # some file objects return nothing
+
+    def scatter(self) -> None:
+        """Never called: bytes go out in order."""
+
+    def write_at(self, block: memoryview, offset: int) -> None:
+        """Never called: bytes go out in order."""
+        raise AssertionError(offset, len(block))
+
+    def read_at(self, buffer: memoryview, offset: int) -> int:
+        """Never called: nothing can be read back."""
+        raise AssertionError(offset, len(buffer))
+
+    def gather(self, length: int) -> None:
+        """Never called: bytes went out in order."""
 
     def check(self, name: str) -> None:
         """Any name will do: none is used."""

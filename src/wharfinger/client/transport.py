@@ -75,6 +75,10 @@ class Answer:
         view.release()
         return bytes(content[:filled])
 
+    def abandon(self) -> None:
+        """Read no more: the peer need not send on."""
+        self._connection.close()
+
     def close(self) -> None:
         """Give the connection back when the exchange is over, else close it."""
         reusable = self.body.complete and self.body.exact
