@@ -21,12 +21,12 @@ BINARY = {"Content-Type": "application/octet-stream"}
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of 8 MiB, mounted for one test."""
+    """A file system of 48 MiB, mounted for one test."""
     require(os.geteuid() == 0, "only root can mount a small file system")
     folder = tmp_path / "disk"
     folder.mkdir()
     mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", str(folder)],
+        ["mount", "-t", "tmpfs", "-o", "size=48m", "tmpfs", str(folder)],
         check=False, capture_output=True,
     )  # fmt: skip
     require(mounted.returncode == 0, "this machine does not let root mount")
@@ -64,13 +64,13 @@ def test_uploads_that_do_not_fit_are_507_and_a_small_one_passes_afterwards(
     small_disk: Path,
 ) -> None:
     with serve(small_disk / "data") as served:
-        declared = served.browser.ask("POST", "/uploads/files", bytes(12 * MIB), BINARY)
+        declared = served.browser.ask("POST", "/uploads/files", bytes(60 * MIB), BINARY)
         assert (declared.status, declared.code) == (507, "storage-full")
-        undeclared = chunked(served, 12 * MIB)
+        undeclared = chunked(served, 60 * MIB)
         assert (undeclared.status, undeclared.code) == (507, "storage-full")
         body, headers = form(
             ("a", "fits.bin", bytes(2 * MIB), "application/octet-stream"),
-            ("b", "does-not.bin", bytes(12 * MIB), "application/octet-stream"),
+            ("b", "does-not.bin", bytes(60 * MIB), "application/octet-stream"),
         )
         both = served.browser.ask("POST", "/uploads/files", body, headers)
         assert (both.status, both.code) == (507, "storage-full")
@@ -82,18 +82,18 @@ def test_many_small_uploads_until_it_is_full_then_room_is_made(small_disk: Path)
     with serve(small_disk / "data") as served:
         kept: list[dict[str, object]] = []
         for _ in range(40):
-            answer = served.browser.ask("POST", "/uploads/files", bytes(500_000), BINARY)
+            answer = served.browser.ask("POST", "/uploads/files", bytes(2_000_000), BINARY)
             if answer.status != 201:
                 break
             kept.append(answer.json())
         assert answer.status == 507, answer
-        assert 8 <= len(kept) <= 16
+        assert 8 <= len(kept) <= 24
         for record in kept:
-            assert served.browser.ask("GET", str(record["url"])).body == bytes(500_000)
+            assert served.browser.ask("GET", str(record["url"])).body == bytes(2_000_000)
         # A full disk must not keep anybody from making room.
         for record in kept[:6]:
             assert served.browser.ask("DELETE", str(record["url"])).status == 204
-        again = served.browser.ask("POST", "/uploads/files", bytes(500_000), BINARY)
+        again = served.browser.ask("POST", "/uploads/files", bytes(2_000_000), BINARY)
         assert again.status == 201
         assert len(blobs_on_disk(served.data)) == len(kept) - 6 + 1
 

@@ -44,8 +44,8 @@ def test_the_answer_comes_after_everything_that_makes_it_true(
         assert answer.status == 201
         record = answer.json()["files"][0] if form else answer.json()
         pid = served.pid
-    ended = f"{pid} +++ exited with 0 +++"
-    eventually(lambda: ended in trace.read_text("utf-8", "replace"), "the trace is complete")
+    ended = re.compile(rf"^{pid} +\+\+\+ exited with 0", re.MULTILINE)
+    eventually(lambda: ended.search(trace.read_text("utf-8", "replace")), "the trace is complete")
     lines = finished(trace.read_text("utf-8", "replace").splitlines())
     began = next(number for number, line in enumerate(lines) if "201 Created" in line)
     steps = [name for line in lines[began + 1 :] if (name := step(line, record["id"]))]
@@ -72,10 +72,10 @@ def finished(lines: list[str]) -> list[str]:
     begun: dict[str, str] = {}
     calls = []
     for line in lines:
-        pid, _, text = line.partition(" ")
+        pid, text = line.split(maxsplit=1)
         if text.endswith("<unfinished ...>"):
             begun[pid] = text.removesuffix("<unfinished ...>").rstrip()
-        elif text.lstrip().startswith("<... "):
+        elif text.startswith("<... "):
             calls.append(begun.pop(pid, "") + text.partition("resumed>")[2])
         else:
             calls.append(text)

@@ -74,7 +74,7 @@ def test_every_setting_says_what_decided_it(tmp_path: Path) -> None:
     (tmp_path / "wharfinger.toml").write_text('[server]\nhost = "::1"\n')
     found = load_settings({"port": "1"}, {"WHARFINGER_DATA": "d"}, folder=tmp_path)
     assert found.sources == {
-        "config": "default",
+        "config": "found in this folder",
         "data": "WHARFINGER_DATA",
         "host": "file",
         "port": "flag",
