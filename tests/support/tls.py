@@ -5,6 +5,7 @@ from __future__ import annotations
 import ssl
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
+from pathlib import Path
 
 from support.peer import Handler, Peer
 from support.require import module
@@ -40,3 +41,7 @@ class Authority:
     def peer(self, handler: Handler, name: str = "localhost") -> Peer:
         """Return a peer with a certificate for a name."""
         return Peer(handler, tls=self.server(name))
+
+    def write(self, path: Path) -> None:
+        """Write the authority's certificate to a file."""
+        self._ca.cert_pem.write_to_path(str(path))

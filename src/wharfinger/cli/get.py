@@ -11,6 +11,7 @@ import click
 
 from wharfinger import names
 from wharfinger.cli import credentials, output
+from wharfinger.cli.network import Network, network_options
 from wharfinger.cli.options import header_option, headers_of, policy_option, timeout_option
 from wharfinger.units import show_size
 
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
 @click.option("--remote-name", is_flag=True, help="Use the server's name for the file, cleaned.")
 @header_option
 @timeout_option
+@network_options
 @click.option("--retries", type=click.IntRange(0, 100), default=2, show_default=True)
 @credentials.server_options
 def command(
@@ -61,13 +63,11 @@ def command(
     header: tuple[str, ...],
     timeout: float,
     retries: int,
+    network: Network,
     server: str | None,
     token_file: str | None,
 ) -> None:
     """Download one file."""
-    from wharfinger.client import Client
-    from wharfinger.net.guard import AddressGuard
-
     if dest is not None and option_dest is not None:
         raise click.UsageError("DEST was given twice.")
     if force and rename:
@@ -78,9 +78,7 @@ def command(
     to_stdout = target == "-"
     title = "stdout" if to_stdout else Path(target).name if target else _name_of(url)
     with (
-        Client(
-            guard=AddressGuard(allow_private_start=True), timeout=timeout, retries=retries
-        ) as client,
+        network.client(timeout=timeout, retries=retries) as client,
         output.progress(title) as progress,
     ):
         got = client.download(

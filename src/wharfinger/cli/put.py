@@ -9,6 +9,7 @@ import click
 
 from wharfinger import names
 from wharfinger.cli import credentials, output
+from wharfinger.cli.network import Network, network_options
 from wharfinger.cli.options import header_option, headers_of, policy_option, timeout_option
 from wharfinger.errors import EXIT_SOME_FAILED, BadResponse, WharfingerError
 
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
 @policy_option
 @header_option
 @timeout_option
+@network_options
 @click.option("--retries", type=click.IntRange(0, 100), default=2, show_default=True)
 @credentials.server_options
 def command(
@@ -58,21 +60,18 @@ def command(
     header: tuple[str, ...],
     timeout: float,
     retries: int,
+    network: Network,
     server: str | None,
     token_file: str | None,
 ) -> int:
     """Upload files, one request each."""
-    from wharfinger.client import Client
-    from wharfinger.net.guard import AddressGuard
-
     if len(files) > 1 and (name is not None or media_type is not None):
         raise click.UsageError("--name and --type are for one file.")
     if files.count("-") > 1:
         raise click.UsageError("stdin can be sent only once.")
     fields = _fields(field)
     failures: list[WharfingerError] = []
-    with Client(
-        guard=AddressGuard(allow_private_start=True),
+    with network.client(
         timeout=timeout,
         retries=retries,
         headers=headers_of(header),
