@@ -14,9 +14,10 @@ from wharfinger import errors
 
 # Written out: a name that vanishes or appears is a decision, not an accident.
 NAMES = {
-    "Client", "Collection", "ContentTypeMismatch", "Download", "Facts", "Link", "Policy",
+    "Client", "Collection", "ContentTypeMismatch", "Download", "DownloadReport", "DownloadResult", "Facts", "Link", "Policy",
     "Principal", "ProfilePictureUploader", "Progress", "Rejected", "Reply", "StoredFile",
-    "Timeout", "Wharf", "WharfingerError", "__version__", "aio", "download", "download_file", "inspect",
+    "Timeout", "Wharf", "WharfingerError", "__version__", "aio", "download", "download_file",
+    "download_many", "inspect",
     "upload",
 }  # fmt: skip
 
@@ -41,8 +42,12 @@ SIGNATURES = {
                  "overwrite", "remote_name", "allow_private", "allow_hosts", "allow_networks",
                  "allow_ports", "proxy", "trust_proxy", "netrc", "tls", "headers", "auth", "timeout",
                  "retries", "progress"],
+    "download_many": ["urls", "directory", "concurrency", "expect", "policy", "max_size", "resume",
+                      "overwrite", "allow_private", "allow_hosts", "allow_networks", "allow_ports",
+                      "proxy", "trust_proxy", "netrc", "tls", "headers", "auth", "timeout",
+                      "retries", "on_result"],
     "upload": ["file", "url", "protocol", "method", "field", "fields", "name", "type", "policy",
-               "digest", "idempotency_key",
+               "digest", "idempotency_key", "connections", "chunk_size", "resume",
                "allow_private", "allow_hosts", "allow_networks", "allow_ports", "proxy",
                "trust_proxy", "netrc", "tls", "headers", "auth", "timeout", "retries", "progress",
                "json"],

@@ -27,7 +27,7 @@ from wharfinger.net.spans import FileSpan
 from wharfinger.protocol.form_body import FormFile, FramedForm, frame
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from wharfinger.client.progress import Meter
     from wharfinger.inspection import Inspection
@@ -39,6 +39,15 @@ File = str | os.PathLike[str] | bytes | bytearray | memoryview | BinaryIO
 
 _BLOCK: Final = 256 * 1024
 _UNKNOWN: Final = "application/octet-stream"
+
+
+class Counter(Protocol):
+    """What is told how many bytes moved: a meter, for example."""
+
+    @property
+    def add(self) -> Callable[[int], None]:
+        """Count bytes that moved."""
+        ...
 
 
 class _Readable(Protocol):
@@ -119,7 +128,7 @@ class Content:
             yield from _plain(inspection.feed(block))
         yield from _plain(inspection.finish()[0])
 
-    def pieces(self, meter: Meter, start: int = 0, length: int | None = None) -> Iterator[Piece]:
+    def pieces(self, meter: Counter, start: int = 0, length: int | None = None) -> Iterator[Piece]:
         """Yield what is to be sent: as `blocks`, but files on disk as spans of themselves."""
         file = self._on_disk()
         if file is None or self.length is None:
@@ -425,7 +434,7 @@ def _digest(blocks: Iterator[bytes | memoryview], length: int | None, meter: Met
     return hasher.hexdigest()
 
 
-def _metered(blocks: Iterator[bytes | memoryview], meter: Meter) -> Iterator[bytes | memoryview]:
+def _metered(blocks: Iterator[bytes | memoryview], meter: Counter) -> Iterator[bytes | memoryview]:
     for block in blocks:
         yield block
         meter.add(len(block))

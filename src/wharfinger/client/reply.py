@@ -18,13 +18,15 @@ class Reply:
     """A successful answer to an upload.
 
     `status` is its status, `headers` its header fields, `body` its bytes (at most 4 MiB
-    are read), `posted_to` the address that answered.
+    are read), `posted_to` the address that answered. `upload_url` is the address that a
+    resumable protocol gave to the upload.
     """
 
     status: int
     headers: Headers
     body: bytes
     posted_to: str
+    upload_url: str | None = None
 
     def json(self) -> Any:
         """Return the body as JSON. Its shape is the server's affair, so it is not typed.
@@ -42,8 +44,13 @@ class Reply:
         """Where the file is now, as far as the server says; an absolute http or https URL.
 
         That is `Location`, else the `url` of the first record in the reply's `files`, else
-        the reply's `url` unless it is the address that was posted to, else None.
+        the reply's `url` unless it is the address that was posted to, else None. Of a
+        resumable upload it is `Content-Location`, else the address of the upload.
         """
+        if self.upload_url is not None:
+            base = parse(self.upload_url)
+            at = _absolute(base, self.headers.get("content-location"))
+            return str(base if at is None else at)
         try:
             document: object = self.json()
         except BadResponse:

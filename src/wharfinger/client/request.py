@@ -185,10 +185,13 @@ def redirected(request: Request, status: int, headers: Headers) -> Request | Non
                 url=request.url.shown,
                 hint="Upload to that address.",
             )
-    theirs = request.theirs
-    if not same_origin:
-        theirs = tuple(field for field in theirs if field[0].lower() in _HARMLESS)
+    theirs = request.theirs if same_origin else harmless_fields(request.theirs)
     return replace(request, url=target, theirs=theirs)
+
+
+def harmless_fields(theirs: tuple[tuple[str, str], ...]) -> tuple[tuple[str, str], ...]:
+    """Return those of a caller's fields that may go to another origin."""
+    return tuple(field for field in theirs if field[0].lower() in _HARMLESS)
 
 
 def _location(url: Url, headers: Headers) -> Url:

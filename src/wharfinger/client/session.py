@@ -22,9 +22,11 @@ from wharfinger.units import parse_size
 if TYPE_CHECKING:
     import ssl
     from collections.abc import Iterable, Mapping, Sequence
+    from pathlib import Path
     from types import TracebackType
 
     from wharfinger.client.downloading import Download
+    from wharfinger.client.many import DownloadReport, Item, Told
     from wharfinger.client.netrc_file import Netrc
     from wharfinger.client.reply import Reply
     from wharfinger.client.retrying import Sleep
@@ -155,6 +157,50 @@ class Client:
             file_name=None if remote_name else sink.name if isinstance(sink, FileSink) else "",
             connections=connections,
         ).run()
+
+    def download_many(
+        self,
+        urls: Iterable[Item],
+        directory: str | os.PathLike[str],
+        *,
+        concurrency: int = 8,
+        expect: str | Iterable[str] | None = None,
+        policy: Policy | None = None,
+        max_size: int | str | None = None,
+        resume: bool = True,
+        overwrite: bool = False,
+        headers: Mapping[str, str] | None = None,
+        auth: Auth | None = None,
+        timeout: float | Timeout | None = None,
+        retries: int | None = None,
+        on_result: Told | None = None,
+    ) -> DownloadReport:
+        """Download many files; as `wharfinger.download_many`, with this client's defaults."""
+        from wharfinger.client.many import fetch_all
+
+        # What is wrong with the call is raised now, and not found in every result.
+        wanted = None if expect is None else Expectation.of(expect)
+        limit = None if max_size is None else parse_size(max_size)
+        callers_fields(headers, auth)
+        limits, count = self._limits(timeout), self._retries if retries is None else retries
+        _retries(count)
+
+        def fetch(url: str, target: Path) -> Download:
+            return self.download(
+                url,
+                target,
+                expect=wanted,
+                policy=policy,
+                max_size=limit,
+                resume=resume,
+                overwrite=overwrite,
+                headers=headers,
+                auth=auth,
+                timeout=limits,
+                retries=count,
+            )
+
+        return fetch_all(urls, directory, fetch, concurrency=concurrency, on_result=on_result)
 
     def upload(
         self,
@@ -440,6 +486,11 @@ def upload(
         trust_proxy: needed with `proxy`: the proxy decides where connections go.
         netrc: True, or the path of a .netrc file: sign in as it says, at this origin only.
         tls: trusted certificates; the system's by default. They are always verified.
+        connections: tus only: parts that are sent at the same time, where the server can join
+            them.
+        chunk_size: tus only: the largest request, in bytes or text such as "8 MiB"; by default
+            all that remains, or 8 MiB where the server checks each request by its checksum.
+        resume: tus only: go on from what an earlier call left, and remember where this one is.
         headers: header fields of the request.
         auth: a (user, password) pair, or a bearer token as text.
         timeout: seconds for connecting, head and silence alike, or a `Timeout`.

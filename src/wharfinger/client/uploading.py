@@ -151,14 +151,19 @@ def check_protocol(protocol: str, method: str, fields: Mapping[str, str], count:
                     hint='Use protocol="multipart" for fields or for several files.',
                 )
             return "raw"
-        case "tus" | "resumable":
+        case "tus":
+            if method != "POST":
+                raise UsageError(f"A tus upload begins with POST, not with {method}.")
+            if count != 1:
+                raise UsageError("A tus upload is one file.")
+            return "tus"
+        case "resumable":
             raise UsageError(
-                f"The protocol {protocol!r} is not yet available.",
-                hint='Use protocol="multipart" or protocol="raw".',
+                "The protocol 'resumable' is not yet available.", hint='Use protocol="tus".'
             )
         case _:
             raise UsageError(
-                f"Unknown protocol {protocol!r}.", hint="Known: multipart, raw and auto."
+                f"Unknown protocol {protocol!r}.", hint="Known: multipart, raw, tus and auto."
             )
 
 
