@@ -15,10 +15,13 @@ if TYPE_CHECKING:
     from wharfinger.client import (
         Client,
         Download,
+        DownloadReport,
+        DownloadResult,
         Progress,
         Reply,
         Timeout,
         download,
+        download_many,
         inspect,
         upload,
     )
@@ -33,6 +36,8 @@ __all__ = [
     "Collection",
     "ContentTypeMismatch",
     "Download",
+    "DownloadReport",
+    "DownloadResult",
     "Facts",
     "Link",
     "Policy",
@@ -49,13 +54,15 @@ __all__ = [
     "aio",
     "download",
     "download_file",
+    "download_many",
     "inspect",
     "upload",
 ]
 
 _HOMES = {
     "wharfinger.client": (
-        "Client", "Download", "Progress", "Reply", "Timeout", "download", "inspect", "upload",
+        "Client", "Download", "DownloadReport", "DownloadResult", "Progress", "Reply", "Timeout",
+        "download", "download_many", "inspect", "upload",
     ),
     "wharfinger.errors": ("ContentTypeMismatch", "Rejected", "WharfingerError"),
     "wharfinger.inspection": ("Facts",),

@@ -279,7 +279,7 @@ def test_an_unknown_command_gets_a_suggestion(folder: Path) -> None:
 
 def test_help_and_version() -> None:
     assert wharf("--help").code == 0
-    assert wharf("get", "--help").text.startswith("Usage: wharf get [OPTIONS] URL [DEST]\n")
+    assert wharf("get", "--help").text.startswith("Usage: wharf get [OPTIONS] [URL] [DEST]\n")
     assert wharf("--version").text.startswith("wharfinger ")
     assert wharf().code == 2
     assert wharf("get").code == 2

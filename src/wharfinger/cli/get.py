@@ -5,13 +5,14 @@ from __future__ import annotations
 import itertools
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from wharfinger import names
 from wharfinger.cli import credentials, output
 from wharfinger.cli.network import Network, network_options
+from wharfinger.cli.listing import fetch_listing, record_of
 from wharfinger.cli.options import header_option, headers_of, policy_option, timeout_option
 from wharfinger.units import show_size
 
@@ -22,14 +23,17 @@ if TYPE_CHECKING:
 
 @click.command(
     "get",
-    help="""Download URL to DEST (a file, a folder, or - for stdout).
+    help="""Download URL to DEST (a file, a folder, or - for stdout), or a list of files to a folder.
 
     Without DEST the file is called like the last part of the URL. The address you type may
     be private; a redirect from a public address to a private one is refused. A broken
     download is resumed when the same command runs again.
+
+    A list has one address a line, and behind it the name of its file if that should be
+    another one; # begins a comment. Then one argument is left: the folder.
     """,
 )
-@click.argument("url")
+@click.argument("url", required=False)
 @click.argument("dest", required=False)
 @click.option("-o", "--output", "option_dest", metavar="DEST", help="The same as DEST.")
 @click.option(
@@ -37,6 +41,21 @@ if TYPE_CHECKING:
 )
 @policy_option
 @click.option("--max-size", metavar="SIZE", help='The largest size, like "20 MiB".')
+@click.option("-i", "--input", "listing", metavar="LIST", help="A list of addresses; - is stdin.")
+@click.option(
+    "--at-once",
+    type=click.IntRange(1, 64),
+    default=8,
+    show_default=True,
+    help="How many files of a list at a time.",
+)
+@click.option(
+    "--connections",
+    type=click.IntRange(1, 16),
+    default=1,
+    show_default=True,
+    help="How many connections for one large file.",
+)
 @click.option("--sha256", metavar="HEX", help="The digest that the content must have.")
 @click.option("--force", is_flag=True, help="Replace a file that is there.")
 @click.option("--rename", is_flag=True, help="Choose another name when the file is there.")
@@ -49,8 +68,11 @@ if TYPE_CHECKING:
 @credentials.server_options
 def command(
     *,
-    url: str,
+    url: str | None,
     dest: str | None,
+    listing: str | None,
+    at_once: int,
+    connections: int,
     option_dest: str | None,
     expect: tuple[str, ...],
     policy: Policy | None,
@@ -66,8 +88,34 @@ def command(
     network: Network,
     server: str | None,
     token_file: str | None,
-) -> None:
-    """Download one file."""
+) -> int | None:
+    """Download one file, or a list of them."""
+    options: dict[str, Any] = {
+        "expect": list(expect) or None,
+        "policy": policy,
+        "max_size": max_size,
+        "overwrite": force,
+        "resume": not no_resume,
+        "headers": headers_of(header),
+    }
+    if listing is not None:
+        if dest is not None or (url is not None and option_dest is not None):
+            raise click.UsageError("With a list, one folder can be given and no URL.")
+        if sha256 or rename or remote_name or connections > 1:
+            raise click.UsageError(
+                "--sha256, --rename, --remote-name and --connections are for one file."
+            )
+        with network.client(timeout=timeout, retries=retries) as client:
+            return fetch_listing(
+                client,
+                listing,
+                url or option_dest or ".",
+                at_once=at_once,
+                token_for=lambda each: credentials.token_for(each, server, token_file),
+                options=options,
+            )
+    if url is None:
+        raise click.UsageError("A URL is missing, or -i with a list of them.")
     if dest is not None and option_dest is not None:
         raise click.UsageError("DEST was given twice.")
     if force and rename:
@@ -84,19 +132,16 @@ def command(
         got = client.download(
             url,
             sys.stdout.buffer if to_stdout else target,
-            expect=list(expect) or None,
-            policy=policy,
-            max_size=max_size,
             sha256=sha256,
-            overwrite=force,
-            resume=not no_resume,
+            connections=connections,
             remote_name=remote_name,
-            headers=headers_of(header),
             auth=credentials.token_for(url, server, token_file),
             progress=progress,
+            **options,
         )
     if not to_stdout:
         _report(got)
+    return None
 
 
 def _report(got: Download) -> None:
@@ -105,17 +150,7 @@ def _report(got: Download) -> None:
     if got.resumed_from and not output.is_json():
         output.note(f"resumed at {show_size(got.resumed_from)}")
     output.emit(
-        {
-            "path": str(got.path),
-            "size": got.size,
-            "type": got.type,
-            "sha256": got.sha256,
-            "name": got.name,
-            "url": got.url,
-            "resumed_from": got.resumed_from,
-            "seconds": round(got.seconds, 3),
-            "length_verified": got.length_verified,
-        },
+        record_of(got),
         names.show(str(got.path), limit=4096),
     )
 

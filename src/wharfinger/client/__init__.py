@@ -10,20 +10,36 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from wharfinger.client.downloading import Download
     from wharfinger.client.local import inspect
+    from wharfinger.client.many import DownloadReport, DownloadResult, download_many
     from wharfinger.client.progress import Progress
     from wharfinger.client.reply import Reply
     from wharfinger.client.session import Client, download, upload
     from wharfinger.client.timeouts import Timeout
 
-__all__ = ["Client", "Download", "Progress", "Reply", "Timeout", "download", "inspect", "upload"]
+__all__ = [
+    "Client",
+    "Download",
+    "DownloadReport",
+    "DownloadResult",
+    "Progress",
+    "Reply",
+    "Timeout",
+    "download",
+    "download_many",
+    "inspect",
+    "upload",
+]
 
 _HOME_OF = {
     "Client": "session",
     "Download": "downloading",
+    "DownloadReport": "many",
+    "DownloadResult": "many",
     "Progress": "progress",
     "Reply": "reply",
     "Timeout": "timeouts",
     "download": "session",
+    "download_many": "many",
     "inspect": "local",
     "upload": "session",
 }

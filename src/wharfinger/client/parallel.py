@@ -15,6 +15,7 @@ and can be resumed.
 from __future__ import annotations
 
 import copy
+import itertools
 import threading
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Self
@@ -98,7 +99,7 @@ class Helpers:
         parent = self.watch.canceller
         if parent is not None:
             self._release = parent.when_cancelled(self._canceller.cancel)
-        for start, end in zip(edges[1:], edges[2:], strict=False):
+        for start, end in itertools.pairwise(edges[1:]):
             segment = Segment(start=start, end=end, position=start)
             self.segments.append(segment)
             thread = threading.Thread(target=self._fetch, args=(segment, offer), daemon=True)

@@ -1,0 +1,128 @@
+"""Downloading a list of files: reading the list, and saying how each of them went."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+
+from wharfinger import names
+from wharfinger.cli import output
+from wharfinger.errors import EXIT_SOME_FAILED, LocalFileError, SourceMissing, UsageError
+
+if TYPE_CHECKING:
+    from wharfinger.client import Client, Download
+    from wharfinger.client.many import DownloadResult, Item
+    from wharfinger.client.request import Auth
+
+_COMMENT: Final = re.compile(r"(^|\s)#.*")
+_LONGEST_LIST: Final = 64 * 1024 * 1024
+
+
+def fetch_listing(
+    client: Client,
+    listing: str,
+    folder: str,
+    *,
+    at_once: int,
+    token_for: Callable[[str], Auth | None],
+    options: Mapping[str, Any],
+) -> int:
+    """Download what a list says into a folder; return the exit code.
+
+    Args:
+        client: downloads.
+        listing: the path of the list, or "-" for stdin.
+        folder: where the files go.
+        at_once: how many at a time.
+        token_for: tells the credentials for a URL: each goes to its own server only.
+        options: what else `Client.download` gets.
+    """
+    from wharfinger.client.many import fetch_all
+    from wharfinger.units import parse_size
+
+    limit = options.get("max_size")
+    settled = {**options, "max_size": None if limit is None else parse_size(limit)}
+
+    def fetch(url: str, target: Path) -> Download:
+        return client.download(url, target, auth=token_for(url), **settled)
+
+    report = fetch_all(
+        items_of(_read(listing)), folder, fetch, concurrency=at_once, on_result=_tell
+    )
+    if not report.failed:
+        return 0
+    if not output.is_json():
+        output.note(f"{len(report.failed)} of {len(report.results)} files failed.")
+    return EXIT_SOME_FAILED
+
+
+def items_of(text: str) -> Iterator[Item]:
+    """Yield the addresses of a list, with the names where there are some."""
+    for number, line in enumerate(text.splitlines(), 1):
+        # "#" also begins the fragment of an address: a comment has a blank before it.
+        words = _COMMENT.sub("", line).split(maxsplit=1)
+        if not words:
+            continue
+        if "\0" in line:
+            raise UsageError(f"Line {number} of the list has a NUL character.")
+        yield (words[0], words[1].strip()) if len(words) > 1 else words[0]
+
+
+def _read(listing: str) -> str:
+    shown = names.show(listing)
+    try:
+        if listing == "-":
+            content = sys.stdin.buffer.read(_LONGEST_LIST + 1)
+        else:
+            with Path(listing).open("rb") as file:
+                content = file.read(_LONGEST_LIST + 1)
+    except FileNotFoundError as error:
+        raise SourceMissing(f"There is no list {shown}.") from error
+    except OSError as error:
+        raise LocalFileError(f"{shown} cannot be read: {error.strerror}.") from error
+    if len(content) > _LONGEST_LIST:
+        raise UsageError(f"{shown} is longer than {_LONGEST_LIST} bytes.")
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise UsageError(f"{shown} is not text in UTF-8.") from error
+
+
+def _tell(result: DownloadResult) -> None:
+    if result.download is not None:
+        output.emit(record_of(result.download), names.show(str(result.download.path), limit=4096))
+    elif result.error is not None:
+        error = result.error
+        if output.is_json():
+            fields = {
+                "code": error.code,
+                "detail": error.detail,
+                "hint": error.hint,
+                "exit_code": error.exit_code,
+            }
+            output.emit({"url": result.url, "error": fields})
+        else:
+            where = names.show(result.url.partition("?")[0], limit=200)
+            click.echo(
+                f"error: {where}: {names.show(error.detail, limit=1000)} ({error.code})", err=True
+            )
+
+
+def record_of(got: Download) -> dict[str, object]:
+    """Return what is known of a finished download, for JSON."""
+    return {
+        "path": str(got.path),
+        "size": got.size,
+        "type": got.type,
+        "sha256": got.sha256,
+        "name": got.name,
+        "url": got.url,
+        "resumed_from": got.resumed_from,
+        "seconds": round(got.seconds, 3),
+        "length_verified": got.length_verified,
+    }

@@ -1,0 +1,310 @@
+"""Many downloads into one folder, several at a time, with one report of how each went.
+
+No single file ends the rest: what went wrong with it is in the report. Names are settled
+before anything is fetched; of two files that would have the same name (upper and lower
+case count as the same, as on many disks) only the first is fetched.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import unicodedata
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from queue import SimpleQueue
+from typing import TYPE_CHECKING, Final, Self, TypeAlias
+
+from wharfinger import names
+from wharfinger.client.retrying import DEFAULT_RETRIES
+from wharfinger.client.timeouts import DEFAULT_SECONDS
+from wharfinger.errors import (
+    DestinationExists,
+    DestinationUnsafe,
+    LocalFileError,
+    NameRejected,
+    UsageError,
+    WharfingerError,
+)
+from wharfinger.net import cancelling
+from wharfinger.net.cancelling import Cancelled, Canceller
+from wharfinger.net.urls import parse
+
+if TYPE_CHECKING:
+    import ssl
+
+    from wharfinger.client.downloading import Download
+    from wharfinger.client.netrc_file import Netrc
+    from wharfinger.client.request import Auth
+    from wharfinger.client.timeouts import Timeout
+    from wharfinger.policy import Policy
+
+Item: TypeAlias = str | tuple[str, str]
+"""A URL, or a URL and the name that the file gets."""
+
+DEFAULT_CONCURRENCY: Final = 8
+MAX_CONCURRENCY: Final = 64
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class DownloadResult:
+    """How one of many downloads went: either `download` or `error` is there.
+
+    `name` is what the file is called in the folder, "" when that could not be settled.
+    """
+
+    url: str
+    name: str
+    download: Download | None = None
+    error: WharfingerError | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class DownloadReport:
+    """How many downloads went: `results` in the order of the addresses."""
+
+    results: tuple[DownloadResult, ...]
+
+    @property
+    def failed(self) -> tuple[DownloadResult, ...]:
+        """Those that failed, in their order; empty when everything is there."""
+        return tuple(result for result in self.results if result.error is not None)
+
+    @property
+    def size(self) -> int:
+        """The bytes of all files that are there now."""
+        return sum(one.download.size for one in self.results if one.download is not None)
+
+
+Told: TypeAlias = Callable[[DownloadResult], object]
+
+
+def download_many(
+    urls: Iterable[Item],
+    directory: str | os.PathLike[str],
+    *,
+    concurrency: int = DEFAULT_CONCURRENCY,
+    expect: str | Iterable[str] | None = None,
+    policy: Policy | None = None,
+    max_size: int | str | None = None,
+    resume: bool = True,
+    overwrite: bool = False,
+    allow_private: bool = False,
+    allow_hosts: Sequence[str] = (),
+    allow_networks: Sequence[str] = (),
+    allow_ports: Sequence[int] | None = None,
+    proxy: str | None = None,
+    trust_proxy: bool = False,
+    netrc: Netrc = False,
+    tls: ssl.SSLContext | None = None,
+    headers: Mapping[str, str] | None = None,
+    auth: Auth | None = None,
+    timeout: float | Timeout = DEFAULT_SECONDS,
+    retries: int = DEFAULT_RETRIES,
+    on_result: Told | None = None,
+) -> DownloadReport:
+    """Return how each of many downloads into one folder went; no single one ends the rest.
+
+    Each file is there, whole and verified, or its error is in the report; the rules, and the
+    credentials, are the same for all. They share pooled connections.
+
+    Args:
+        urls: absolute http or https URLs, or pairs of a URL and the name of its file. Without
+            one, a file is called like the URL's last segment, cleaned. Of two files of the
+            same name only the first is fetched.
+        directory: an existing folder; every file lies directly inside.
+        concurrency: how many are fetched at a time, up to 64.
+        on_result: is called with each `DownloadResult` when it is there, in this thread.
+        expect: what every file must be; this and what follows is as for `wharfinger.download`.
+        policy: what may pass.
+        max_size: the largest size of each.
+        resume: go on from what an earlier call left, and leave what can be resumed.
+        overwrite: replace files that are there.
+        allow_private: connect to private, loopback and link-local addresses as well.
+        allow_hosts: host names that are trusted wherever they lead.
+        allow_networks: networks that are trusted.
+        allow_ports: when given, the only ports that are connected to.
+        proxy: an HTTP proxy, or "environment".
+        trust_proxy: needed with `proxy`.
+        netrc: sign in as a .netrc file says.
+        tls: trusted certificates; the system's by default.
+        headers: header fields of every request.
+        auth: a (user, password) pair, or a token: it goes to every server of the list.
+        timeout: seconds, or a `Timeout`, for each file.
+        retries: how often each is tried again.
+
+    Raises:
+        UsageError: the call itself is wrong.
+        LocalFileError: the folder is not there.
+    """
+    from wharfinger.client.session import Client
+
+    with Client(
+        allow_private=allow_private,
+        allow_hosts=allow_hosts,
+        allow_networks=allow_networks,
+        allow_ports=allow_ports,
+        proxy=proxy,
+        trust_proxy=trust_proxy,
+        netrc=netrc,
+        tls=tls,
+        timeout=timeout,
+        retries=retries,
+    ) as client:
+        return client.download_many(
+            urls,
+            directory,
+            concurrency=concurrency,
+            expect=expect,
+            policy=policy,
+            max_size=max_size,
+            resume=resume,
+            overwrite=overwrite,
+            headers=headers,
+            auth=auth,
+            on_result=on_result,
+        )
+
+
+def fetch_all(
+    items: Iterable[Item],
+    directory: str | os.PathLike[str],
+    fetch: Callable[[str, Path], Download],
+    *,
+    concurrency: int,
+    on_result: Told | None,
+) -> DownloadReport:
+    """Fetch each item into a folder and return how it went.
+
+    Args:
+        items: what to fetch.
+        directory: an existing folder.
+        fetch: downloads a URL to a path; from any thread.
+        concurrency: how many at a time.
+        on_result: is called with each result when it is there, in this thread.
+
+    Raises:
+        UsageError: the number is none, or an item is neither a URL nor a pair.
+        LocalFileError: the folder is not there.
+    """
+    if isinstance(concurrency, bool) or not isinstance(concurrency, int):
+        raise UsageError("concurrency must be a whole number.")
+    if not 1 <= concurrency <= MAX_CONCURRENCY:
+        raise UsageError(f"concurrency must be from 1 to {MAX_CONCURRENCY}.")
+    folder = Path(directory)
+    if not folder.is_dir():
+        raise LocalFileError(f"The folder {names.show(str(folder))} does not exist.")
+    results = _planned(items)
+    tell = on_result or (lambda _result: None)
+    todo: list[int] = []
+    for number, result in enumerate(results):
+        if result.error is None:
+            todo.append(number)
+        else:
+            tell(result)
+    with _Crew(folder, fetch, min(concurrency, len(todo))) as crew:
+        for number in todo:
+            crew.todo.put((number, results[number]))
+        for _ in todo:
+            number, result = crew.next()
+            results[number] = result
+            tell(result)
+    return DownloadReport(results=tuple(results))
+
+
+def _planned(items: Iterable[Item]) -> list[DownloadResult]:
+    """Return each item with its name, or with what is wrong with it."""
+    taken: set[str] = set()
+    planned: list[DownloadResult] = []
+    for item in items:
+        url, name = _url_and_name(item)
+        try:
+            name = names.clean(parse(url).last_segment) if name is None else _judged(name)
+            key = unicodedata.normalize("NFC", name).casefold()
+            if key in taken:
+                raise DestinationExists(
+                    f"An earlier address of this list is called {names.show(name)}, too.",
+                    hint="Give each address a name of its own.",
+                )
+            taken.add(key)
+        except WharfingerError as error:
+            planned.append(DownloadResult(url=url, name="", error=error))
+        else:
+            planned.append(DownloadResult(url=url, name=name))
+    return planned
+
+
+def _url_and_name(item: object) -> tuple[str, str | None]:
+    match item:
+        case str():
+            return item, None
+        case (str() as url, str() as name):
+            return url, name
+        case _:
+            raise UsageError("Each address is text, or a pair of an address and a name.")
+
+
+def _judged(name: str) -> str:
+    # A list may come from elsewhere: its names lie directly inside the folder, too.
+    if names.clean(name) != name:
+        raise NameRejected(f"{names.show(name)!r} cannot be the name of a file here.")
+    return name
+
+
+class _Crew:
+    """Threads that share one client; all of them end when the block does."""
+
+    def __init__(self, folder: Path, fetch: Callable[[str, Path], Download], count: int) -> None:
+        self.todo: SimpleQueue[tuple[int, DownloadResult] | None] = SimpleQueue()
+        self._done: SimpleQueue[tuple[int, DownloadResult] | BaseException] = SimpleQueue()
+        self._folder = folder
+        self._fetch = fetch
+        self._canceller = Canceller()
+        self._threads = [threading.Thread(target=self._work, daemon=True) for _ in range(count)]
+
+    def next(self) -> tuple[int, DownloadResult]:
+        """Return the next result; raises what is no error of a single file."""
+        done = self._done.get()
+        if isinstance(done, BaseException):
+            raise done
+        return done
+
+    def __enter__(self) -> Self:
+        outer = cancelling.current()
+        self._release = None if outer is None else outer.when_cancelled(self._canceller.cancel)
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is not None:
+            self._canceller.cancel()
+        for _thread in self._threads:
+            self.todo.put(None)
+        for thread in self._threads:
+            thread.join()
+        if self._release is not None:
+            self._release()
+
+    def _work(self) -> None:
+        with self._canceller.in_charge():
+            while (order := self.todo.get()) is not None:
+                number, planned = order
+                try:
+                    self._done.put((number, self._fetched(planned)))
+                except BaseException as error:  # noqa: BLE001 - raised by `next`
+                    self._done.put(error)
+                    return
+
+    def _fetched(self, planned: DownloadResult) -> DownloadResult:
+        if self._canceller.cancelled:
+            raise Cancelled
+        target = self._folder / planned.name
+        try:
+            if target.is_dir():
+                raise DestinationUnsafe(f"{names.show(str(target))} is a folder.")
+            download = self._fetch(planned.url, target)
+        except WharfingerError as error:
+            return DownloadResult(url=planned.url, name=planned.name, error=error)
+        return DownloadResult(url=planned.url, name=planned.name, download=download)

@@ -1,0 +1,87 @@
+"""`wharf get -i`: a list of files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from conftest import StartPeer
+from support.command import wharf
+from support.folders import listing
+from support.peer import Exchange, response
+from wharfinger.cli.listing import items_of
+
+
+def answer(exchange: Exchange) -> None:
+    path = exchange.line.split()[1]
+    status = "404 Not Found" if "missing" in path else "200 OK"
+    exchange.send(response(path.encode(), status=status))
+
+
+def test_a_list_has_addresses_names_and_comments() -> None:
+    text = (
+        "# the first line\n\nhttp://a/1\nhttp://a/2\tsecond name.txt  # why\r\n  http://a/3#part \n"
+    )
+    assert list(items_of(text)) == [
+        "http://a/1",
+        ("http://a/2", "second name.txt"),
+        "http://a/3#part",
+    ]
+
+
+def test_all_files_of_a_list_lie_in_the_folder(peer: StartPeer, folder: Path) -> None:
+    url = peer(answer).url
+    (folder / "list").write_text(f"{url}/a\n{url}/b other\n")
+    (folder / "into").mkdir()
+    ran = wharf("get", "-i", "list", "into")
+    assert (ran.code, ran.err) == (0, "")
+    assert sorted(ran.text.splitlines()) == ["into/a", "into/other"]
+    assert listing(folder / "into") == ["a", "other"]
+
+
+def test_a_list_comes_from_stdin_too(peer: StartPeer, folder: Path) -> None:
+    url = peer(answer).url
+    assert wharf("get", "-i", "-", stdin=f"{url}/a\n".encode()).text == "a\n"
+
+
+def test_some_failed_is_exit_code_3_and_says_which(peer: StartPeer, folder: Path) -> None:
+    url = peer(answer).url
+    (folder / "list").write_text(f"{url}/missing?token=secret\n{url}/a\n")
+    ran = wharf("get", "-i", "list")
+    assert (ran.code, ran.text) == (3, "a\n")
+    assert f"error: {url}/missing: " in ran.err
+    assert "secret" not in ran.err
+    assert "1 of 2 files failed." in ran.err
+
+
+def test_json_has_one_object_a_file(peer: StartPeer, folder: Path) -> None:
+    url = peer(answer).url
+    (folder / "list").write_text(f"{url}/missing\n{url}/a\n")
+    ran = wharf("get", "--json", "-i", "list")
+    assert ran.code == 3
+    by_outcome = {"error" in record: record for record in ran.records}
+    assert by_outcome[False]["path"] == "a"
+    assert by_outcome[True]["error"]["code"] == "response"
+    assert by_outcome[True]["url"] == f"{url}/missing"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        (["-i", "list", "a", "b"], 2),
+        (["-i", "list", "--sha256", "0" * 64], 2),
+        (["-i", "list", "--rename"], 2),
+        (["-i", "absent"], 10),
+        (["-i", "bad"], 2),
+        (["-i", "list", "nowhere"], 10),
+        ([], 2),
+    ],
+    ids=["two folders", "digest", "rename", "no list", "not text", "no folder", "nothing"],
+)
+def test_a_wrong_call_is_refused(arguments: list[str], code: int, folder: Path) -> None:
+    (folder / "list").write_text("http://127.0.0.1:1/x\n")
+    (folder / "bad").write_bytes(b"\xff\xfe\x00")
+    ran = wharf("get", *arguments)
+    assert ran.code == code
+    assert "Traceback" not in ran.err
