@@ -188,6 +188,60 @@ def test_a_body_over_tls_that_hangs_is_cancelled_at_once(
     assert taken < SOON
 
 
+def test_a_download_over_several_connections_is_cancelled_at_once(
+    peer: StartPeer, folder: Path, stop: threading.Event
+) -> None:
+    size = 64 << 20
+
+    def handler(exchange: Exchange) -> None:
+        spans = exchange.headers.get("range", "bytes=0-").removeprefix("bytes=").split("-")
+        begin, end = int(spans[0]), int(spans[1] or size - 1)
+        fields = {"Content-Range": f"bytes {begin}-{end}/{size}", "Accept-Ranges": "bytes", **ETAG}
+        partial = "range" in exchange.headers
+        status = "206 Partial Content" if partial else "200 OK"
+        if not partial:
+            del fields["Content-Range"]
+        exchange.send(
+            response(b"x" * 300_000, status=status, length=end + 1 - begin, fields=fields)
+        )
+        stop.wait(20)
+
+    server = peer(handler)
+    call = aio.download(server.url, "out.bin", connections=4, allow_private=True)
+    assert asyncio.run(seconds_to_cancel(call, lambda: len(server.exchanges) >= 4)) < SOON
+    assert not (folder / "out.bin").exists()
+
+
+def test_many_downloads_are_cancelled_at_once(
+    peer: StartPeer, folder: Path, stop: threading.Event
+) -> None:
+    server = peer(lambda _exchange: stop.wait(20) and None)
+    urls = [f"{server.url}/{number}" for number in range(20)]
+    call = aio.download_many(urls, folder, concurrency=8, allow_private=True)
+    assert asyncio.run(seconds_to_cancel(call, lambda: len(server.exchanges) == 8)) < SOON
+    assert len(server.exchanges) == 8
+
+
+def test_many_downloads_are_reported_on_the_thread_of_the_loop(
+    peer: StartPeer, folder: Path
+) -> None:
+    server = peer(saying(response(b"hello")))
+    told: list[tuple[str, int]] = []
+
+    async def main() -> int:
+        report = await aio.download_many(
+            [f"{server.url}/{number}" for number in range(5)],
+            folder,
+            allow_private=True,
+            on_result=lambda result: told.append((result.name, threading.get_ident())),
+        )
+        return report.size
+
+    assert asyncio.run(main()) == 25
+    assert sorted(name for name, _ in told) == ["0", "1", "2", "3", "4"]
+    assert {thread for _, thread in told} == {threading.get_ident()}
+
+
 def test_a_server_that_takes_nothing_in_is_left_at_once(
     peer: StartPeer, stop: threading.Event
 ) -> None:
@@ -592,7 +646,7 @@ def test_arguments_are_those_of_the_synchronous_function(
 
 
 def test_every_transfer_of_the_synchronous_client_has_its_twin() -> None:
-    for name in ("download", "upload", "close"):
+    for name in ("download", "download_many", "upload", "close"):
         theirs = getattr(wharfinger.Client, name)
         ours = getattr(aio.Client, name)
         assert inspect.iscoroutinefunction(ours)

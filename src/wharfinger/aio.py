@@ -5,7 +5,8 @@ Each call runs in a thread of a bounded pool; nothing is written twice for two c
 * Cancelling the task (also by `asyncio.timeout` or a `TaskGroup`) stops the transfer at
   once, whatever it waits for, and leaves what can be resumed. The await ends when the
   thread has let go of files and sockets, at the latest after `LET_GO` seconds.
-* `progress` is called on the thread of the event loop. What it raises ends the transfer.
+* `progress` and `on_result` are called on the thread of the event loop. What they raise
+  ends the transfer.
 * Context variables are those of the caller.
 * File objects are read and written in the thread.
 """
@@ -23,13 +24,13 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from inspect import signature
 from typing import TYPE_CHECKING, Any, Concatenate, Final, ParamSpec, Self, TypeVar
 
-from wharfinger.client import local, session
+from wharfinger.client import local, many, session
 from wharfinger.net.cancelling import Canceller
 
 if TYPE_CHECKING:
     from types import TracebackType
 
-__all__ = ["Client", "download", "inspect", "upload"]
+__all__ = ["Client", "download", "download_many", "inspect", "upload"]
 
 MAX_THREADS: Final = 32
 """How many calls of one process run at the same time; further ones wait for their turn."""
@@ -131,9 +132,10 @@ class _Call:
 
 def _start(function: Callable[..., _T], *args: object, **kwargs: object) -> Coroutine[Any, Any, _T]:
     call = _Call()
-    progress = kwargs.get("progress")
-    if callable(progress):
-        kwargs["progress"] = call.on_loop(progress)
+    for name in ("progress", "on_result"):
+        callback = kwargs.get(name)
+        if callable(callback):
+            kwargs[name] = call.on_loop(callback)
     return call.run(functools.partial(function, *args, **kwargs))
 
 
@@ -196,6 +198,15 @@ def download() -> None:
     """
 
 
+@_twin_of(many.download_many)
+def download_many() -> None:
+    """Return how each of many downloads into one folder went; no single one ends the rest.
+
+    Arguments, result and errors are those of `wharfinger.download_many`. Cancelled, all stop at
+    once and leave what the same call resumes.
+    """
+
+
 @_twin_of(session.upload)
 def upload() -> None:
     """Return the server's reply to one file, or several, sent to it.
@@ -226,6 +237,10 @@ class Client:
     @_method_of(session.Client.download)
     def download(self) -> None:
         """Download a file; as `wharfinger.aio.download`, with this client's defaults."""
+
+    @_method_of(session.Client.download_many)
+    def download_many(self) -> None:
+        """Download many files; as `wharfinger.aio.download_many`, with this client's defaults."""
 
     @_method_of(session.Client.upload)
     def upload(self) -> None:
