@@ -178,6 +178,9 @@ def _head(scope: Scope) -> RequestHead:
         root=root,
         scheme=scope.get("scheme", "http"),
         length=body_length,
+        # Both at once is how one request is smuggled inside another (RFC 9112 section 6.1);
+        # not every server refuses it.
+        framed=not (length and "Transfer-Encoding" in headers),
     )
 
 

@@ -25,7 +25,9 @@ MAX_NAME_BYTES: Final = 255
 
 # Unicode TR9: the explicit directional formatting characters, which can make
 # "exe.gpj" read "jpg.exe" (CWE-451).
-_BIDI_CONTROLS: Final = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+_BIDI_CONTROLS: Final = frozenset(
+    "\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
+)
 _INVISIBLE: Final = frozenset("\u00ad\u200b\u2060\ufeff")
 
 # Names that Windows gives to devices, with any extension.
@@ -43,26 +45,33 @@ _RESERVED_CHARACTERS: Final = frozenset('<>:"|?*')
 def judge(claimed: str) -> str:
     """Return the display name for a name that came with an upload.
 
-    The name is brought to NFC and stripped of surrounding white space. A name that
-    no honest program sends is refused: empty, dots only, path separators, NUL and
-    other control characters, bidirectional overrides, unpaired surrogates, more
-    than 255 bytes of UTF-8.
+    The name is brought to NFC and stripped of surrounding white space and of trailing
+    dots, which Windows would drop later. A name that no honest program sends is refused:
+    empty, path separators, NUL and other control characters, invisible formatting
+    characters (but the joiners that scripts and emoji need), an extension that only looks
+    like ASCII, unpaired surrogates, more than 255 bytes of UTF-8.
 
     Raises:
         NameRejected: the name is hostile. The text shows it escaped.
     """
-    name = unicodedata.normalize("NFC", claimed).strip()
+    name = _TRAILING.sub("", unicodedata.normalize("NFC", claimed).strip())
     shown = show(claimed, limit=60)
-    if not name or not name.strip(". "):
+    if not name:
         raise NameRejected(f"The file name {shown!r} is empty.")
     if "/" in name or "\\" in name:
         raise NameRejected(f"The file name {shown!r} has a path separator.")
     for character in claimed:
-        if _is_control(character):
-            raise NameRejected(f"The file name {shown!r} has the control character U+{ord(character):04X}.")
+        if _is_control(character) or _is_format(character):
+            raise NameRejected(
+                f"The file name {shown!r} has the control character U+{ord(character):04X}."
+            )
+    if extension(unicodedata.normalize("NFKC", name)) != extension(name):
+        raise NameRejected(f"The extension of the file name {shown!r} only looks like one.")
     length = len(name.encode("utf-8", "surrogatepass"))
     if length > MAX_NAME_BYTES:
-        raise NameRejected(f"The file name is {length} bytes long; at most {MAX_NAME_BYTES} are accepted.")
+        raise NameRejected(
+            f"The file name is {length} bytes long; at most {MAX_NAME_BYTES} are accepted."
+        )
     return name
 
 
@@ -109,8 +118,15 @@ def show(text: str, *, limit: int = 200) -> str:
     return f"{escaped}…" if len(text) > limit else escaped
 
 
+def _is_format(character: str) -> bool:
+    # The joiners are letters' business in many scripts, and in emoji.
+    return unicodedata.category(character) == "Cf" and character not in "\u200c\u200d"
+
+
 def _is_control(character: str) -> bool:
-    return unicodedata.category(character) in {"Cc", "Cs", "Zl", "Zp"} or character in _BIDI_CONTROLS
+    return (
+        unicodedata.category(character) in {"Cc", "Cs", "Zl", "Zp"} or character in _BIDI_CONTROLS
+    )
 
 
 def _shorten(name: str) -> str:

@@ -11,9 +11,9 @@ from urllib.parse import urlsplit
 import pytest
 
 from support import samples
-from support.services import blobs_on_disk, token
-from support.shells import Answered, Browser, form
-from wharfinger import Wharf
+from support.services import blobs_on_disk, make_wharf, token
+from support.shells import Answered, Browser, form, running
+from wharfinger import Collection, Policy, Wharf
 
 TEXT_HEADERS = {
     "Content-Type": "text/plain",
@@ -589,3 +589,104 @@ def test_the_description_names_every_route(browser: Browser) -> None:
         for operation in methods.values():
             named = {one["name"] for one in operation["parameters"] if one["in"] == "path"}
             assert named == {part[1:-1] for part in path.split("/") if part.startswith("{")}
+
+
+# --- attacks ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "content_type",
+    [
+        "multipart/form-data; boundary=",
+        "multipart/form-data; boundary=XX; boundary=YY",
+        "text/plain; a=b; a=c",
+        "nonsense",
+    ],
+)
+def test_a_malformed_content_type_is_an_error_and_no_file(
+    browser: Browser, tmp_path: Path, content_type: str
+) -> None:
+    answer = browser.ask("POST", "/uploads/files", samples.TEXT, {"Content-Type": content_type})
+    assert answer.status == 400
+    assert blobs_on_disk(tmp_path / "data") == []
+
+
+def test_a_coding_besides_chunked_is_not_stored(browser: Browser, tmp_path: Path) -> None:
+    request = (
+        b"POST /uploads/files HTTP/1.1\r\nHost: x\r\nConnection: close\r\n"
+        b"Authorization: Bearer %s\r\nTransfer-Encoding: gzip, chunked\r\n\r\n"
+        b"5\r\nhello\r\n0\r\n\r\n"
+    ) % (browser.token or "").encode()
+    answer = browser.raw(request)
+    assert b" 201 " not in answer.split(b"\r\n")[0]
+    assert blobs_on_disk(tmp_path / "data") == []
+
+
+# Not Flask: gunicorn refuses both at once, Werkzeug's server is for development.
+@pytest.mark.parametrize("shell", ["server", "asgi"], indirect=True)
+def test_a_length_and_chunks_at_once_are_not_stored(browser: Browser, tmp_path: Path) -> None:
+    request = (
+        b"POST /uploads/files HTTP/1.1\r\nHost: x\r\nConnection: close\r\n"
+        b"Authorization: Bearer %s\r\nContent-Length: 15\r\nTransfer-Encoding: chunked\r\n\r\n"
+        b"5\r\nhello\r\n0\r\n\r\n"
+    ) % (browser.token or "").encode()
+    answer = browser.raw(request)
+    assert b" 201 " not in answer.split(b"\r\n")[0]
+    assert blobs_on_disk(tmp_path / "data") == []
+
+
+@pytest.mark.parametrize("name", ["x.ht\u200bml", "x.ht\u00adml", "x.ht\U000e0041ml", "x.ｈｔｍｌ"])
+def test_the_name_that_is_judged_is_the_name_that_is_announced(browser: Browser, name: str) -> None:
+    body, headers = form(("file", name, samples.image("GIF"), "image/gif"))
+    assert browser.ask("POST", "/uploads/images", body, headers).status == 422
+    record = put(browser).json()
+    wish = json.dumps({"download_name": name}).encode()
+    assert browser.ask("POST", f"{record['url']}/links", wish).status == 422
+
+
+@pytest.mark.parametrize("name", ["x.html", "x.html.", "x.html. ", "x.mhtml", "x.pht", "x.wsf"])
+def test_trailing_dots_and_rare_extensions_hide_nothing(browser: Browser, name: str) -> None:
+    body, headers = form(("file", name, samples.image("GIF"), "image/gif"))
+    assert browser.ask("POST", "/uploads/images", body, headers).status == 415
+
+
+def test_a_link_does_not_give_a_file_another_extension(browser: Browser) -> None:
+    record = put(browser).json()
+    for name, status in (("report.html", 422), ("report.txt", 201), ("report", 201)):
+        wish = json.dumps({"download_name": name}).encode()
+        assert browser.ask("POST", f"{record['url']}/links", wish).status == status
+
+
+def test_a_damaged_stored_file_is_never_sent(browser: Browser, tmp_path: Path) -> None:
+    for content in (os.urandom(1_000_000), os.urandom(1000)):
+        record = browser.ask("POST", "/uploads/files", content, {"Content-Type": ""}).json()
+        (path,) = (tmp_path / "data" / "files").rglob(record["id"])
+        os.truncate(path, len(content) // 2)
+        answer = browser.ask("GET", record["url"])
+        assert answer.status == 500
+        assert record["id"].encode() not in answer.body
+
+
+def test_paging_from_somebody_elses_file_tells_nothing(browser: Browser, wharf: Wharf) -> None:
+    put(browser)
+    record = put(browser).json()
+    other = token(wharf)
+    browser.ask("POST", "/uploads/files", samples.TEXT, TEXT_HEADERS, token=other)
+    theirs = browser.ask("GET", f"/files?after={record['id']}", token=other)
+    absent = browser.ask("GET", f"/files?after={'0' * 32}", token=other)
+    assert theirs.body == absent.body
+
+
+def test_a_key_that_comes_twice_is_refused(browser: Browser) -> None:
+    record = put(browser).json()
+    body = b'{"max_downloads": 1, "max_downloads": 100}'
+    assert browser.ask("POST", f"{record['url']}/links", body).status == 400
+
+
+def test_a_public_file_is_cached_no_longer_than_it_lives(tmp_path: Path, shell: str) -> None:
+    brief = Collection(name="brief", policy=Policy.anything(), expires_in=60, visibility="public")
+    with make_wharf(tmp_path / "brief", collections=[brief]) as wharf, running(shell, wharf) as url:
+        stored = wharf.receive([b"text"], collection="brief", name="a.txt")
+        caching = Browser(url).ask("GET", f"/files/{stored.id}").headers["cache-control"]
+        age = int(caching.partition("max-age=")[2].partition(",")[0])
+        assert 50 <= age <= 60

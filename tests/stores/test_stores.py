@@ -3,12 +3,13 @@ from __future__ import annotations
 import errno
 import os
 import re
+import resource
 import stat
 from pathlib import Path
 
 import pytest
 
-from wharfinger.errors import DataFolderError, StorageFull
+from wharfinger.errors import DataFolderError, NotFound, StorageFull, Unavailable
 from wharfinger.stores import LocalStore, MemoryStore
 from wharfinger.testing import check_store
 
@@ -85,15 +86,52 @@ def test_a_full_disk_is_storage_full_and_leaves_nothing(
     put(store, b"the store goes on")
 
 
-def test_room_that_is_not_there_is_refused_before_the_first_byte(
+def test_room_that_is_not_there_is_refused_before_the_first_byte(tmp_path: Path) -> None:
+    store = LocalStore(tmp_path)
+    free = store.free_space()
+    assert free is not None
+    with pytest.raises(StorageFull, match="do not fit"):
+        store.stage(free + 1)
+
+
+def test_who_only_announces_a_length_takes_no_room_from_others(tmp_path: Path) -> None:
+    store = LocalStore(tmp_path)
+    staging = store.stage(100 * 1024 * 1024)
+    staging.write(b"x")
+    assert os.fstat(staging.fileno()).st_blocks * 512 < 1024 * 1024
+    staging.discard()
+
+
+def test_only_plain_files_of_the_store_are_opened_and_listed(tmp_path: Path) -> None:
+    store = LocalStore(tmp_path)
+    put(store, b"content")
+    shard = tmp_path / "files" / "012"
+    secret = tmp_path / "secret"
+    secret.write_text("not yours")
+    (shard / ("012" + "a" * 29)).symlink_to(secret)
+    os.mkfifo(shard / ("012" + "b" * 29))
+    (shard / ("012" + "c" * 29)).mkdir()
+    (shard / ".nfs0001").write_text("stray")
+    (tmp_path / "files" / "stray").write_text("stray")
+    for letter in "abc":
+        with pytest.raises(NotFound):
+            store.open("012" + letter * 29)
+    assert ID in {blob.id for blob in store.blobs()}
+    assert all(re.fullmatch("[0-9a-f]{32}", blob.id) for blob in store.blobs())
+
+
+def test_more_open_uploads_than_the_process_has_descriptors_for_are_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def full(fd: int, offset: int, length: int) -> None:
-        raise OSError(errno.ENOSPC, "No space left on device")
-
-    monkeypatch.setattr(os, "posix_fallocate", full)
-    with pytest.raises(StorageFull):
-        LocalStore(tmp_path).stage(10 * 1024 * 1024)
+    monkeypatch.setattr(resource, "getrlimit", lambda kind: (256, 256))
+    store = LocalStore(tmp_path)
+    stagings = [store.stage() for _ in range(64)]
+    with pytest.raises(Unavailable):
+        store.stage()
+    stagings.pop().discard()
+    stagings.append(store.stage())
+    for staging in stagings:
+        staging.discard()
 
 
 def test_a_failed_sync_fails_the_upload(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

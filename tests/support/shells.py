@@ -73,7 +73,7 @@ def stand_alone(wharf: Wharf) -> Iterator[str]:
 
     async def begin(pool: ThreadPoolExecutor) -> aiohttp_web.ServerRunner:
         server = aiohttp_web.Server(
-            Shell(WebInterface(wharf), pool), access_log=None, auto_decompress=False
+            Shell(WebInterface(wharf), pool, pool), access_log=None, auto_decompress=False
         )
         runner = aiohttp_web.ServerRunner(server, shutdown_timeout=1)
         await runner.setup()

@@ -66,16 +66,19 @@ def page(
 
     `owner` None means everybody's, `collections` None all of them.
     """
+    visible = []
+    if owner is not None:
+        visible.append(files.c.owner == owner)
+    if collections is not None:
+        visible.append(files.c.collection.in_(collections))
     statement = select(files).where(
         files.c.state.not_in([state.value for state in ENDED]),
         (files.c.expires_at.is_(None)) | (files.c.expires_at > to_millis(now)),
+        *visible,
     )
-    if owner is not None:
-        statement = statement.where(files.c.owner == owner)
-    if collections is not None:
-        statement = statement.where(files.c.collection.in_(collections))
     if after is not None:
-        anchor = select(files.c.seq).where(files.c.id == after).scalar_subquery()
+        # Somebody else's file is no place to go on from: nobody learns that it exists.
+        anchor = select(files.c.seq).where(files.c.id == after, *visible).scalar_subquery()
         statement = statement.where(files.c.seq < anchor)
     rows = connection.execute(statement.order_by(files.c.seq.desc()).limit(limit))
     return [_record(row) for row in rows]

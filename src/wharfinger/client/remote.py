@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 _ID: Final = re.compile(r"(?:^|.*/)([0-9a-f]{32})")
 _MAX_JSON: Final = 8 * 1024 * 1024
 _PAGE: Final = 500
+_DONE: Final = frozenset({200, 201, 202, 204})
 Record = dict[str, object]
 
 
@@ -136,6 +137,9 @@ class RemoteWharf:
         with self._transport.send(request, self._timeout.start(time.monotonic)) as answer:
             if answer.status >= FIRST_ERROR:
                 raise response_error(answer)
+            if answer.status not in _DONE:
+                # A page to sign in at, for example: nothing was done.
+                raise BadResponse(f"The answer is {answer.status}, which is no result.", hint=_HINT)
             content = answer.read(_MAX_JSON)
         if not content:
             return {}

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import errno
 import logging
+import resource
 import signal
 import socket
 from collections.abc import Callable
@@ -28,6 +29,10 @@ log = logging.getLogger("wharfinger.server")
 ADMIN_TOKEN_FILE: Final = "admin-token"  # noqa: S105 - the name of a file
 _THREADS: Final = 16
 _BACKLOG: Final = 1024
+# asyncio accepts in a loop of so many, and logs each failure: a small one stays readable.
+_ACCEPT_AT_ONCE: Final = 64
+# Half of them for connections, the other half for the files they move.
+_MOST_DESCRIPTORS: Final = 65_536
 _SWEEP_SECONDS: Final = 600
 # Transfers that run get this long to finish after a stop was asked for.
 _STOP_SECONDS: Final = 30
@@ -95,10 +100,14 @@ async def _serve(
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
-    with ThreadPoolExecutor(_THREADS, thread_name_prefix="wharfinger") as pool:
-        shell = Shell(WebInterface(wharf), pool)
+    with (
+        ThreadPoolExecutor(_THREADS, thread_name_prefix="wharfinger") as pool,
+        ThreadPoolExecutor(_THREADS, thread_name_prefix="wharfinger-finish") as finishing,
+    ):
+        shell = Shell(WebInterface(wharf), pool, finishing)
         server = Server(
             shell,
+            most=_descriptors() // 2,
             access_log=None,
             auto_decompress=False,  # a coded body is refused, never inflated
             keepalive_timeout=_KEEPALIVE_SECONDS,
@@ -110,8 +119,9 @@ async def _serve(
         await runner.setup()
         janitor = asyncio.create_task(_sweep_on(wharf, pool))
         try:
-            site = web.SockSite(runner, listener, backlog=_BACKLOG)
+            site = web.SockSite(runner, listener, backlog=_ACCEPT_AT_ONCE)
             await site.start()
+            listener.listen(_BACKLOG)  # the kernel's queue, which asyncio has just shortened
             announce(
                 Listening(
                     url=_url(settings.host, listener.getsockname()[1]),
@@ -126,6 +136,16 @@ async def _serve(
         finally:
             janitor.cancel()
             await runner.cleanup()
+
+
+def _descriptors() -> int:
+    """Allow this process as many descriptors as the system lets it have; return how many."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = _MOST_DESCRIPTORS if hard == resource.RLIM_INFINITY else min(hard, _MOST_DESCRIPTORS)
+    if soft == resource.RLIM_INFINITY or soft >= most:
+        return most
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
+    return most
 
 
 async def _sweep_on(wharf: Wharf, pool: ThreadPoolExecutor) -> None:

@@ -20,12 +20,15 @@ from wharfinger.errors import LengthMismatch
 from wharfinger.protocol.headers import Headers
 from wharfinger.units import MIB
 from wharfinger.web import Answer, Exchange, FileBody, RequestHead, WebInterface
+from wharfinger.web.routes import LIVE
 
 T = TypeVar("T")
 
 BATCH: Final = 1 * MIB
 # What came within this many seconds is handed on even when it does not fill a batch.
 GATHER_SECONDS: Final = 0.2
+# A sender that is silent for so long has gone, whatever its socket says.
+SILENCE_SECONDS: Final = 60
 # Up to this size reading a file costs less than the several steps of sendfile.
 SMALL: Final = 128 * 1024
 
@@ -33,9 +36,11 @@ SMALL: Final = 128 * 1024
 class Shell:
     """Answers aiohttp requests by a `WebInterface`."""
 
-    def __init__(self, interface: WebInterface, pool: Executor) -> None:
+    def __init__(self, interface: WebInterface, pool: Executor, finishing: Executor) -> None:
         self._interface = interface
         self._pool = pool
+        # Syncing and scanning whole files can take long: they never hold up anybody's head.
+        self._finishing = finishing
         self._running = 0
         self._idle = asyncio.Event()
         self._idle.set()
@@ -66,7 +71,10 @@ class Shell:
         head = _head(request)
         exchange = self._interface.exchange(head)
         try:
-            answer = await self._run(lambda: _with_small_file_read(exchange.begin()))
+            if head.path == LIVE:
+                answer = exchange.begin()  # says that the loop turns, so it waits for no thread
+            else:
+                answer = await self._run(lambda: _with_small_file_read(exchange.begin()))
             if answer is None:
                 answer = await self._receive(request, exchange)
         except BaseException:
@@ -85,9 +93,9 @@ class Shell:
                 answer = await self._run(lambda batch=batch: exchange.write(batch))  # type: ignore[misc]
                 if answer is not None:
                     return answer
-        except (web.RequestPayloadError, LengthMismatch, ConnectionError):
+        except (web.RequestPayloadError, LengthMismatch, ConnectionError, TimeoutError):
             return await self._run(exchange.cut_short)
-        return await self._run(exchange.finish)
+        return await asyncio.get_running_loop().run_in_executor(self._finishing, exchange.finish)
 
     async def _send(self, request: web.BaseRequest, answer: Answer) -> web.StreamResponse:
         try:
@@ -122,11 +130,19 @@ def _with_small_file_read(answer: Answer | None) -> Answer | None:
 
 
 async def batches(content: StreamReader) -> AsyncIterator[bytes]:
-    """Yield a request's body in pieces of about `BATCH` bytes, smaller ones from a slow sender."""
+    """Yield a request's body in pieces of about `BATCH` bytes, smaller ones from a slow sender.
+
+    Raises:
+        TimeoutError: nothing came for `SILENCE_SECONDS`.
+    """
     loop = asyncio.get_running_loop()
     gathered: list[bytes] = []
     size = 0
-    while piece := await content.readany():
+    while True:
+        async with asyncio.timeout(SILENCE_SECONDS):
+            piece = await content.readany()
+        if not piece:
+            return
         deadline = loop.time() + GATHER_SECONDS
         while piece:
             gathered.append(piece)
@@ -176,5 +192,9 @@ async def _send_file(
         transport = request.transport
         if transport is None or transport.is_closing():
             raise ConnectionResetError("the client is gone")
-        await loop.sendfile(transport, body.file, span.start, span.length)
+        sent = await loop.sendfile(transport, body.file, span.start, span.length)
+        if sent != span.length:
+            # The head promised more: only the end of the connection tells the client.
+            transport.abort()
+            raise ConnectionResetError("a stored file became shorter while it was sent")
     await response.write_eof()

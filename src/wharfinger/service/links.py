@@ -22,8 +22,9 @@ from itsdangerous import Signer
 from wharfinger.catalog import Catalog, FileState, Link, StoredFile
 from wharfinger.catalog import files as file_statements
 from wharfinger.catalog import links as statements
-from wharfinger.errors import NotFound, NotReady, UsageError
-from wharfinger.names import judge
+from wharfinger.errors import NameRejected, NotFound, NotReady, UsageError
+from wharfinger.inspection import extension_of_type, type_of_extension
+from wharfinger.names import extension, judge
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -71,6 +72,7 @@ class Links:
             raise UsageError(f"disposition is 'attachment' or 'inline', not {disposition!r}.")
         if stored.state is not FileState.READY:
             raise NotReady(f"The file is {stored.state.value}; only ready files can be shared.")
+        name = None if download_name is None else _judged_name(download_name, stored)
         now = self._now()
         link = Link(
             id=secrets.token_hex(16),
@@ -80,7 +82,7 @@ class Links:
             expires_at=now + timedelta(seconds=expires_in),
             max_downloads=max_downloads,
             downloads=0,
-            download_name=None if download_name is None else judge(download_name),
+            download_name=name,
             disposition=disposition,
         )
         self._catalog().write(lambda connection: statements.add(connection, link))
@@ -159,6 +161,18 @@ class Links:
         if not any(good):
             raise NotFound
         return match[1]
+
+
+def _judged_name(claimed: str, stored: StoredFile) -> str:
+    """Return the name to save under; its extension must not say another type than the file has."""
+    name = judge(claimed)
+    wished = extension(name)
+    if wished and wished != extension(stored.name) and type_of_extension(wished) != stored.type:
+        raise NameRejected(
+            f"The file is {stored.type}; the extension {wished!r} does not fit it.",
+            hint=f"Let the name end in {extension(stored.name) or extension_of_type(stored.type)!r}.",
+        )
+    return name
 
 
 def _signature(key: bytes, link_id: str) -> str:

@@ -198,11 +198,20 @@ class Wharf:
         Raises:
             NotFound: there is no such file (any more).
             NotReady: it may not be handed out.
+            DataFolderError: the stored bytes are damaged.
         """
         stored = file if isinstance(file, StoredFile) else self.info(file)
         if stored.state is not FileState.READY:
             raise NotReady(f"The file is {stored.state.value}; only ready files are handed out.")
-        return self._open().store.open(stored.id)
+        opened = self._open().store.open(stored.id)
+        size = opened.seek(0, os.SEEK_END)
+        if size != stored.size:
+            opened.close()
+            raise DataFolderError(
+                f"The stored file {stored.id} has {size} bytes; its record says {stored.size}."
+            )
+        opened.seek(0)
+        return opened
 
     def list_files(
         self,

@@ -16,15 +16,18 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import io
 import os
 import re
+import resource
 import secrets
+import stat
 import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO, Final
 
-from wharfinger.errors import DataFolderError, NotFound, StorageFull
+from wharfinger.errors import DataFolderError, NotFound, StorageFull, Unavailable
 from wharfinger.stores.base import Blob, Buffer, Staging
 from wharfinger.units import MIB
 
@@ -32,8 +35,10 @@ _ID: Final = re.compile(r"[0-9a-f]{32}")
 _FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 # A file system without unnamed files says so in one of these ways (open(2)).
 _NO_TMPFILE: Final = frozenset({errno.EOPNOTSUPP, errno.EISDIR, errno.ENOENT, errno.EINVAL})
-# Reserving room costs a system call and pays only for uploads that could run out of it.
-_RESERVE_FROM: Final = 1 * MIB
+# A declared length must fit and leave this much for the catalog and its log. Nothing is
+# reserved: who only announces a length takes no room from others.
+_MARGIN: Final = 1 * MIB
+_NO_DESCRIPTORS: Final = frozenset({errno.EMFILE, errno.ENFILE})
 
 
 class LocalStore:
@@ -50,6 +55,7 @@ class LocalStore:
         self.root = root
         self._files = root / "files"
         self._staging = root / "staging"
+        self._open_count = _OpenCount()
         self._durable_shards: set[str] = set()
         self._shards_lock = threading.Lock()
         try:
@@ -65,15 +71,11 @@ class LocalStore:
         return f"LocalStore({str(self.root)!r})"
 
     def stage(self, length: int | None = None) -> LocalStaging:
-        with _full_disk_is_storage_full():
-            staging = LocalStaging(self._staging)
-            try:
-                if length is not None and length >= _RESERVE_FROM:
-                    _reserve(staging.fileno(), length)
-            except BaseException:
-                staging.discard()
-                raise
-        return staging
+        free = self.free_space()
+        if length is not None and free is not None and length + _MARGIN > free:
+            raise StorageFull(f"{length} bytes do not fit into the {free} that are left.")
+        with _full_disk_is_storage_full(), self._open_count:
+            return LocalStaging(self._staging, self._open_count)
 
     def publish(self, staging: Staging, file_id: str) -> None:
         if not isinstance(staging, LocalStaging):
@@ -89,10 +91,18 @@ class LocalStore:
                 os.close(folder_fd)
 
     def open(self, file_id: str) -> BinaryIO:
+        # Only a plain file of ours: not what a symbolic link leads to, nor a FIFO to wait at.
+        flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
         try:
-            return (self._shard(_checked(file_id)) / file_id).open("rb", buffering=0)
-        except FileNotFoundError as error:
-            raise NotFound from error
+            fd = os.open(self._shard(_checked(file_id)) / file_id, flags)
+        except OSError as error:
+            if error.errno in {errno.ENOENT, errno.ELOOP, errno.ENXIO}:
+                raise NotFound from error
+            raise
+        if not stat.S_ISREG(os.fstat(fd).st_mode):
+            os.close(fd)
+            raise NotFound
+        return io.FileIO(fd, "rb")
 
     def delete(self, file_id: str) -> bool:
         try:
@@ -103,9 +113,12 @@ class LocalStore:
 
     def blobs(self) -> Iterator[Blob]:
         for shard in os.scandir(self._files):
+            if not shard.is_dir(follow_symlinks=False):
+                continue  # not ours
             for entry in os.scandir(shard.path):
-                with contextlib.suppress(FileNotFoundError):  # removed since it was listed
-                    yield Blob(entry.name, entry.stat().st_mtime)
+                if _ID.fullmatch(entry.name):
+                    with contextlib.suppress(FileNotFoundError):  # removed since it was listed
+                        yield Blob(entry.name, entry.stat(follow_symlinks=False).st_mtime)
 
     def clean_staging(self, older_than: float) -> int:
         removed = 0
@@ -146,9 +159,10 @@ class LocalStore:
 class LocalStaging:
     """One file on its way in: unnamed where possible, else named and removed by `discard`."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, count: _OpenCount | None = None) -> None:
         self._named: Path | None = None
         self._size = 0
+        self._count = count
         try:
             self._fd = os.open(folder, os.O_TMPFILE | os.O_RDWR, 0o600)
         except OSError as error:
@@ -176,7 +190,6 @@ class LocalStaging:
         # After a failed sync the pages may count as clean although they are lost: the
         # error ends this upload and sync is not tried again (fsync(2), "fsyncgate").
         with _full_disk_is_storage_full():
-            os.ftruncate(self._fd, self._size)
             os.fdatasync(self._fd)
 
     def reader(self) -> BinaryIO:
@@ -199,23 +212,44 @@ class LocalStaging:
         if self._fd >= 0:
             os.close(self._fd)
             self._fd = -1
+            if self._count is not None:
+                self._count.released()
         if self._named is not None:
             self._named.unlink(missing_ok=True)
             self._named = None
+
+
+class _OpenCount:
+    """How many staging files are open: at most a quarter of the descriptors of the process.
+
+    Entering counts one more, or refuses it; leaving with an error takes it back.
+    """
+
+    def __init__(self) -> None:
+        soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+        self._most = max(64, soft // 4) if soft != resource.RLIM_INFINITY else 65_536
+        self._open = 0
+        self._lock = threading.Lock()
+
+    def released(self) -> None:
+        with self._lock:
+            self._open -= 1
+
+    def __enter__(self) -> None:
+        with self._lock:
+            if self._open >= self._most:
+                raise Unavailable(f"{self._most} files are being received; try again later.")
+            self._open += 1
+
+    def __exit__(self, kind: object, error: object, trace: object) -> None:
+        if error is not None:
+            self.released()
 
 
 def _checked(file_id: str) -> str:
     if _ID.fullmatch(file_id) is None:
         raise NotFound
     return file_id
-
-
-def _reserve(fd: int, length: int) -> None:
-    try:
-        os.posix_fallocate(fd, 0, length)
-    except OSError as error:
-        if error.errno not in {errno.EOPNOTSUPP, errno.EINVAL, errno.ENODEV}:
-            raise
 
 
 def _sync_folder(folder: Path) -> None:

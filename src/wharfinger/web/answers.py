@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass
 from typing import BinaryIO, TypeAlias
 
-from wharfinger.errors import IntegrityError
+from wharfinger.errors import DataFolderError
 from wharfinger.protocol.delivery import Span
 
 HeaderPairs: TypeAlias = tuple[tuple[str, str], ...]
@@ -30,14 +30,14 @@ class FileBody:
         """Return all its bytes; for small files.
 
         Raises:
-            IntegrityError: the file is shorter than its record says.
+            DataFolderError: the file became shorter since it was opened.
         """
         pieces = []
         for span in self.spans:
             self.file.seek(span.start)
             piece = self.file.read(span.length)
             if len(piece) != span.length:
-                raise IntegrityError("A stored file is shorter than its record.")
+                raise DataFolderError("A stored file became shorter while it was read.")
             pieces.append(piece)
         return b"".join(pieces)
 

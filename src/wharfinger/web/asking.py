@@ -58,7 +58,9 @@ class JsonBody:
     def table(self, known: tuple[str, ...]) -> dict[str, object]:
         """Return the object in the body ({} for an empty one). Raises RequestError."""
         try:
-            table = json.loads(self._bytes) if self._bytes.strip() else {}
+            table = (
+                json.loads(self._bytes, object_pairs_hook=_unique) if self._bytes.strip() else {}
+            )
         except (ValueError, RecursionError) as error:
             raise RequestError("The body is not valid JSON.") from error
         if not isinstance(table, dict):
@@ -69,6 +71,13 @@ class JsonBody:
                     f"Unknown key {key[:40]!r} in the body.", hint=f"Known: {', '.join(known)}."
                 )
         return table
+
+
+def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    table = dict(pairs)
+    if len(table) != len(pairs):
+        raise ValueError("a key came twice")
+    return table
 
 
 Handler: TypeAlias = Callable[[Asked], Answer | Wanted]

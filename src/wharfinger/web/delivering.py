@@ -29,8 +29,15 @@ _USER_CONTENT: Final[HeaderPairs] = (
     ("Referrer-Policy", "no-referrer"),
 )
 PRIVATE: Final = "private, no-store"
-# Ids are random and their content never changes.
-PUBLIC: Final = "public, max-age=31536000, immutable"
+_YEAR: Final = 31_536_000
+
+
+def public_caching(stored: StoredFile, now: datetime) -> str:
+    """Return the Cache-Control of a public file: its content never changes, but its time may end."""
+    left = _YEAR
+    if stored.expires_at is not None:
+        left = max(0, min(_YEAR, int((stored.expires_at - now).total_seconds())))
+    return f"public, max-age={left}, immutable"
 
 
 def stored_representation(
@@ -86,7 +93,7 @@ def content_headers(
     """Return type, disposition, caching and the headers that keep content from acting."""
     essence = media_type.partition(";")[0].strip().lower()
     kind = disposition if essence in INLINE_TYPES else "attachment"
-    with_charset = essence.startswith("text/") and "charset=" not in media_type
+    with_charset = essence.startswith("text/") and "charset=" not in media_type.lower()
     return (
         ("Content-Type", f"{media_type}; charset=utf-8" if with_charset else media_type),
         ("Content-Disposition", kind if name is None else format_disposition(kind, name)),

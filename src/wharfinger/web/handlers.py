@@ -9,7 +9,7 @@ from wharfinger.errors import NotFound, RequestError
 from wharfinger.service import READ, SHARE, WRITE, FileState, StoredFile
 from wharfinger.web.answers import Answer, empty_answer, json_answer
 from wharfinger.web.asking import Asked, JsonBody, Wanted
-from wharfinger.web.delivering import PRIVATE, PUBLIC, deliver, stored_representation
+from wharfinger.web.delivering import PRIVATE, deliver, public_caching, stored_representation
 from wharfinger.web.intake import Intaken, begin_intake
 from wharfinger.web.representing import base_url, file_record, link_record, link_url
 
@@ -49,7 +49,8 @@ def upload(asked: Asked) -> Wanted:
 def get_file(asked: Asked) -> Answer:
     """GET /files/{id}."""
     stored, public = asked.gate.readable(asked.head, asked.parameters["id"])
-    return deliver_stored(asked, stored, cache_control=PUBLIC if public else PRIVATE)
+    caching = public_caching(stored, asked.wharf.now()) if public else PRIVATE
+    return deliver_stored(asked, stored, cache_control=caching)
 
 
 def follow_link(asked: Asked) -> Answer:

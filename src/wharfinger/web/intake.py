@@ -15,7 +15,7 @@ from wharfinger.errors import (
     RequestError,
     UnsupportedEncoding,
 )
-from wharfinger.protocol.content_type import essence
+from wharfinger.protocol.content_type import parse_content_type
 from wharfinger.protocol.disposition import parse_disposition
 from wharfinger.protocol.forms import (
     FileData,
@@ -79,9 +79,13 @@ def begin_intake(
     coding = head.headers.get("Content-Encoding")
     if coding is not None and coding.strip().lower() != "identity":
         raise UnsupportedEncoding(f"Content-Encoding {coding[:40]!r} is not accepted.")
-    content_type = head.headers.single("Content-Type")
-    media_type = "" if content_type is None else essence(content_type)
-    if content_type is not None and media_type == "multipart/form-data":
+    transfer = head.headers.get("Transfer-Encoding")
+    if transfer is not None and transfer.strip().lower() != "chunked":
+        raise UnsupportedEncoding(f"Transfer-Encoding {transfer[:40]!r} is not accepted.")
+    content_type = (head.headers.single("Content-Type") or "").strip()
+    # Malformed is not the same as absent: a form with a broken boundary is no file.
+    media_type = parse_content_type(content_type)[0] if content_type else ""
+    if media_type == "multipart/form-data":
         return FormIntake(wharf, collection, owner, content_type, max_files)
     if media_type == "application/x-www-form-urlencoded":
         raise UnsupportedEncoding(

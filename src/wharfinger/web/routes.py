@@ -18,6 +18,9 @@ def openapi(asked: Asked) -> Answer:
     return json_answer(200, document, method=asked.head.method)
 
 
+# Answered without a look at disk or catalog.
+LIVE: Final = "/health/live"
+
 ROUTES: Final = (
     Route("POST", "/uploads/{collection}", handlers.upload, "write",
           "Receive files: a form or the raw bytes of one file", (201, 400, 411, 413, 415, 422, 507)),
@@ -34,7 +37,7 @@ ROUTES: Final = (
     Route("GET", "/d/{token}", handlers.follow_link, "",
           "Deliver a file by a link", (200, 206, 304, 404, 412, 416)),
     Route("GET", "/policy/{collection}", handlers.policy, "", "The rules of a collection", (200, 404)),
-    Route("GET", "/health/live", handlers.live, "", "Whether the process answers", (200,)),
+    Route("GET", LIVE, handlers.live, "", "Whether the process answers", (200,)),
     Route("GET", "/health/ready", handlers.ready, "",
           "Whether files can be received and handed out", (200, 503)),
     Route("GET", "/openapi.json", openapi, "", "This description", (200,)),
