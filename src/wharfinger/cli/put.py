@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO
 
 import click
@@ -28,7 +29,12 @@ if TYPE_CHECKING:
 )
 @click.argument("files", nargs=-1, required=True, metavar="FILE...")
 @click.argument("url")
-@click.option("--raw", is_flag=True, help="Send the bytes alone instead of a form.")
+@click.option(
+    "--protocol",
+    type=click.Choice(["multipart", "raw", "tus"]),
+    help="A form (the default), the bytes alone, or a resumable upload by tus 1.0.",
+)
+@click.option("--raw", is_flag=True, help="The same as --protocol raw.")
 @click.option("--method", type=click.Choice(["POST", "PUT"]), default="POST", show_default=True)
 @click.option("--field", multiple=True, metavar="NAME=VALUE", help="A further field of the form.")
 @click.option(
@@ -40,6 +46,21 @@ if TYPE_CHECKING:
 )
 @click.option("--name", metavar="NAME", help="What the file is called.")
 @click.option("--type", "media_type", metavar="TYPE", help="The file's media type.")
+@click.option("--digest", is_flag=True, help="Send the SHA-256 along, for the server to check.")
+@click.option(
+    "--idempotency-key",
+    metavar="KEY",
+    help="Have the server store it once, however often it comes (where it honours that).",
+)
+@click.option(
+    "--connections",
+    type=click.IntRange(1, 32),
+    default=1,
+    show_default=True,
+    help="tus: parts sent at the same time, where the server can join them.",
+)
+@click.option("--chunk-size", metavar="SIZE", help="tus: the largest request, like '8 MiB'.")
+@click.option("--no-resume", is_flag=True, help="tus: begin anew, and remember nothing.")
 @policy_option
 @header_option
 @timeout_option
@@ -50,12 +71,18 @@ def command(
     *,
     files: tuple[str, ...],
     url: str,
+    protocol: str | None,
     raw: bool,
     method: str,
     field: tuple[str, ...],
     form_field_name: str,
     name: str | None,
     media_type: str | None,
+    digest: bool,
+    idempotency_key: str | None,
+    connections: int,
+    chunk_size: str | None,
+    no_resume: bool,
     policy: Policy | None,
     header: tuple[str, ...],
     timeout: float,
@@ -69,7 +96,24 @@ def command(
         raise click.UsageError("--name and --type are for one file.")
     if files.count("-") > 1:
         raise click.UsageError("stdin can be sent only once.")
-    fields = _fields(field)
+    if raw and protocol not in {None, "raw"}:
+        raise click.UsageError(f"--raw and --protocol {protocol} contradict each other.")
+    if len(files) > 1 and idempotency_key is not None:
+        raise click.UsageError("--idempotency-key is for one file.")
+    sending = Sending(
+        protocol="raw" if raw else protocol or "multipart",
+        method=method,
+        fields=_fields(field),
+        field=form_field_name,
+        name=name,
+        media_type=media_type,
+        digest=digest,
+        idempotency_key=idempotency_key,
+        connections=connections,
+        chunk_size=chunk_size,
+        resume=not no_resume,
+        policy=policy,
+    )
     failures: list[WharfingerError] = []
     with network.client(
         timeout=timeout,
@@ -79,18 +123,7 @@ def command(
     ) as client:
         for file in files:
             try:
-                reply = _send(
-                    client,
-                    file,
-                    url,
-                    raw=raw,
-                    method=method,
-                    fields=fields,
-                    field=form_field_name,
-                    name=name,
-                    media_type=media_type,
-                    policy=policy,
-                )
+                reply = sending.send(client, file, url)
             except WharfingerError as error:
                 if len(files) == 1:
                     raise
@@ -104,33 +137,44 @@ def command(
     return 0
 
 
-def _send(
-    client: Client,
-    file: str,
-    url: str,
-    *,
-    raw: bool,
-    method: str,
-    fields: dict[str, str],
-    field: str,
-    name: str | None,
-    media_type: str | None,
-    policy: Policy | None,
-) -> Reply:
-    source: str | BinaryIO = sys.stdin.buffer if file == "-" else file
-    with output.progress("stdin" if file == "-" else file) as progress:
-        return client.upload(
-            source,
-            url,
-            protocol="raw" if raw else "multipart",
-            method=method,
-            fields=fields,
-            field=field,
-            name=name or ("stdin" if file == "-" else None),
-            type=media_type,
-            policy=policy,
-            progress=progress,
-        )
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Sending:
+    """How the files of one command are sent."""
+
+    protocol: str
+    method: str
+    fields: dict[str, str]
+    field: str
+    name: str | None
+    media_type: str | None
+    digest: bool
+    idempotency_key: str | None
+    connections: int
+    chunk_size: str | None
+    resume: bool
+    policy: Policy | None
+
+    def send(self, client: Client, file: str, url: str) -> Reply:
+        """Send one file, or stdin."""
+        source: str | BinaryIO = sys.stdin.buffer if file == "-" else file
+        with output.progress("stdin" if file == "-" else file) as progress:
+            return client.upload(
+                source,
+                url,
+                protocol=self.protocol,
+                method=self.method,
+                fields=self.fields,
+                field=self.field,
+                name=self.name or ("stdin" if file == "-" else None),
+                type=self.media_type,
+                digest=self.digest,
+                idempotency_key=self.idempotency_key,
+                connections=self.connections,
+                chunk_size=self.chunk_size,
+                resume=self.resume,
+                policy=self.policy,
+                progress=progress,
+            )
 
 
 def _fields(field: tuple[str, ...]) -> dict[str, str]:

@@ -65,6 +65,12 @@ class Answer:
         checked = self._connection.checked
         return checked is not None and checked.private
 
+    @property
+    def coding(self) -> str:
+        """The content coding, in lower case; "" for none."""
+        coding = self.headers.get("content-encoding", "").strip().lower()
+        return "" if coding == "identity" else coding
+
     def read(self, limit: int) -> bytes:
         """Return the body, or its first `limit` bytes when it is longer."""
         content = bytearray(limit)
@@ -145,7 +151,7 @@ class Transport:
             try:
                 following = redirected(request, answer.status, answer.headers)
                 if following is None:
-                    _refuse_codings(answer)
+                    _refuse_codings(answer, request.codings)
                     return answer
             except BaseException:
                 answer.close()
@@ -189,7 +195,8 @@ class Transport:
         connection = connections.take(
             request.url, watch.connecting(), fresh=fresh, canceller=watch.canceller
         )
-        stale = connection.used and request.again
+        # A body that was begun is never sent again unasked: a part of it may have been kept.
+        stale = connection.used and request.again and request.body is None
         body = request.body
         try:
             head, reader, whole = connection.exchange(
@@ -242,9 +249,9 @@ class _Stale(Exception):
     """An idle connection turned out to be closed."""
 
 
-def _refuse_codings(answer: Answer) -> None:
-    codings = answer.headers.get("content-encoding", "identity").strip().lower()
-    if codings not in {"identity", ""}:
+def _refuse_codings(answer: Answer, accepted: str) -> None:
+    codings = answer.coding
+    if codings and codings.removeprefix("x-") not in accepted.split(", "):
         shown = names.show(codings, limit=40)
         raise BadResponse(
             f"The server encoded the content ({shown!r}), which it was asked not to.",

@@ -360,6 +360,7 @@ class Job:
     def _drive(self, upload: _Upload, state: State, watch: Stopwatch) -> None:
         """Send what is missing of one upload, whatever comes between."""
         reached = 0
+        upload.retrying = upload.retrying.renewed()
         while not upload.complete or upload.last is None:
             method = "HEAD"
             try:
