@@ -39,7 +39,7 @@ def test_a_name_that_is_not_public_is_an_attribute_error() -> None:
 
 SIGNATURES = {
     "download": ["url", "dest", "expect", "policy", "max_size", "sha256", "connections", "resume",
-                 "overwrite", "remote_name", "allow_private", "allow_hosts", "allow_networks",
+                 "overwrite", "remote_name", "decode", "allow_private", "allow_hosts", "allow_networks",
                  "allow_ports", "proxy", "trust_proxy", "netrc", "tls", "headers", "auth", "timeout",
                  "retries", "progress"],
     "download_many": ["urls", "directory", "concurrency", "expect", "policy", "max_size", "resume",

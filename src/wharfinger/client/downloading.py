@@ -9,11 +9,12 @@ from __future__ import annotations
 import hashlib
 import hmac
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from wharfinger import names
 from wharfinger.client import heads
+from wharfinger.client.decoding import ASKED_FOR, DecodedBody
 from wharfinger.client.expectation import Expectation, judge_content_type
 from wharfinger.client.parallel import GoOnAlone, Helpers
 from wharfinger.client.pipeline import Pipeline
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
     from wharfinger.client.sinks import Sink
     from wharfinger.client.timeouts import Stopwatch
     from wharfinger.client.transport import Answer, Transport
+    from wharfinger.net.bodies import BodyReader
     from wharfinger.net.urls import Url
 
 _SHA256: Final = re.compile(r"[0-9a-f]{64}")
@@ -140,6 +142,7 @@ class Job:
     meter: Meter
     file_name: str | None
     connections: int = 1
+    decode: bool = False
     _resumed_from: int = 0
     _in_body: bool = False
     _anew: bool = False
@@ -188,7 +191,7 @@ class Job:
         held = None if self._anew else self.sink.held()
         self.meter.enter("connecting")
         with self.transport.send(self._request(held), self.watch) as answer:
-            offer = heads.judge(answer, held)
+            offer, body = self._readable(answer, heads.judge(answer, held))
             where = answer.url.shown
             claimed = judge_content_type(
                 answer.headers.get("content-type"),
@@ -212,16 +215,37 @@ class Job:
             )
             self._in_body = True
             with self._helpers() as helpers, pipeline:
-                facts = self._receive(answer, offer, inspection, pipeline, helpers)
+                facts = self._receive(
+                    answer, body, offer, inspection=inspection, pipeline=pipeline, helpers=helpers
+                )
             self._verify(facts, offer, digests)
+            if isinstance(body, DecodedBody) and self.rules.sha256 is None:
+                body.verify()
             return self._finished(answer, offer, facts, name)
+
+    def _readable(
+        self, answer: Answer, offer: heads.Offer
+    ) -> tuple[heads.Offer, BodyReader | DecodedBody]:
+        """Return the offer and the body as they are about the content that will be kept."""
+        if not answer.coding:
+            return offer, answer.body
+        limit = self.rules.max_size
+        body = DecodedBody(answer.body, answer.coding, digests=offer.digests, limit=limit)
+        # Length, digests and ranges are those of the coded content (RFC 9530 section 2).
+        return replace(offer, size=None, validator="", digests={}), body
 
     def _request(self, held: heads.Held | None) -> Request:
         ours = [("Want-Repr-Digest", "sha-256=10, sha-512=5")]
         if held is not None:
             last = "" if held.last is None else held.last
             ours += [("Range", f"bytes={held.offset}-{last}"), ("If-Range", held.validator)]
-        return Request(method="GET", url=self.url, ours=tuple(ours), theirs=self.theirs)
+        return Request(
+            method="GET",
+            url=self.url,
+            ours=tuple(ours),
+            theirs=self.theirs,
+            codings=ASKED_FOR if self.decode else "identity",
+        )
 
     def _helpers(self) -> Helpers:
         return Helpers(
@@ -247,7 +271,9 @@ class Job:
     def _receive(
         self,
         answer: Answer,
+        body: BodyReader | DecodedBody,
         offer: heads.Offer,
+        *,
         inspection: Inspection,
         pipeline: Pipeline,
         helpers: Helpers,
@@ -263,7 +289,7 @@ class Job:
             room = pipeline.room()
             if helpers.boundary is not None:
                 room = room[: helpers.boundary - received]
-            count = answer.body.readinto(room)
+            count = body.readinto(room)
             if not count:
                 break
             received += count

@@ -74,7 +74,7 @@ class Body(Protocol):
 class Request:
     """One request. `ours` are the fields of the transfer, `theirs` those bound to the origin.
 
-    `repeatable` says that the server takes it twice as well as once (RFC 9110 section 9.2.2).
+    `codings` are the content codings that are accepted. `repeatable` says that the server takes it twice as well as once (RFC 9110 section 9.2.2).
     """
 
     method: str
@@ -83,6 +83,7 @@ class Request:
     theirs: tuple[tuple[str, str], ...] = ()
     body: Body | None = None
     repeatable: bool = False
+    codings: str = "identity"
 
     @property
     def again(self) -> bool:
@@ -105,7 +106,7 @@ class Request:
             lines.append(("User-Agent", f"wharfinger/{__version__}"))
         if not any(name.lower() == "accept" for name, _ in self.theirs):
             lines.append(("Accept", "*/*"))
-        lines.append(("Accept-Encoding", "identity"))
+        lines.append(("Accept-Encoding", self.codings))
         lines += [*self.theirs, *self.ours]
         if self.body is not None:
             if self.body.length is None:

@@ -119,6 +119,7 @@ class Client:
         resume: bool = True,
         overwrite: bool = False,
         remote_name: bool = False,
+        decode: bool = False,
         headers: Mapping[str, str] | None = None,
         auth: Auth | None = None,
         timeout: float | Timeout | None = None,
@@ -144,7 +145,13 @@ class Client:
         theirs = self._theirs(address, headers, auth)
         watch = self._limits(timeout).start(self._transport.clock)
         retrying = self._retrying(retries)
-        sink = open_sink(dest, address, resume=resume, overwrite=overwrite, remote_name=remote_name)
+        sink = open_sink(
+            dest,
+            address,
+            resume=resume and not decode,
+            overwrite=overwrite,
+            remote_name=remote_name,
+        )
         return Job(
             transport=self._transport,
             url=address,
@@ -156,6 +163,7 @@ class Client:
             meter=Meter(progress, self._transport.clock),
             file_name=None if remote_name else sink.name if isinstance(sink, FileSink) else "",
             connections=connections,
+            decode=decode,
         ).run()
 
     def download_many(
@@ -336,6 +344,7 @@ def download(
     resume: bool = True,
     overwrite: bool = False,
     remote_name: bool = False,
+    decode: bool = False,
     allow_private: bool = False,
     allow_hosts: Sequence[str] = (),
     allow_networks: Sequence[str] = (),
@@ -371,6 +380,8 @@ def download(
         resume: go on from what an earlier call left, and leave what can be resumed.
         overwrite: replace a file that is there, atomically.
         remote_name: call the file what the server calls it (cleaned, in the folder of `dest`).
+        decode: accept gzip and deflate, and keep what they stand for; `max_size` and `sha256`
+            are then about that. Nothing is resumed. Any other coding is always refused.
         allow_private: connect to private, loopback and link-local addresses as well.
         allow_hosts: host names that are trusted wherever they lead.
         allow_networks: networks that are trusted, like "10.1.0.0/16".
@@ -419,6 +430,7 @@ def download(
             resume=resume,
             overwrite=overwrite,
             remote_name=remote_name,
+            decode=decode,
             headers=headers,
             auth=auth,
             progress=progress,
