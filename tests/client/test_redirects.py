@@ -274,3 +274,26 @@ def test_see_other_is_an_answer(peer: StartPeer) -> None:
     reply = wharfinger.upload(b"content", f"{server.url}/form", allow_private=True)
     assert (reply.status, reply.url) == (303, f"{server.url}/files/7")
     assert len(server.exchanges) == 1
+
+
+def test_nothing_a_server_sets_is_kept_for_a_later_request(peer: StartPeer, folder: Path) -> None:
+    def handler(exchange: Exchange) -> None:
+        kept = {
+            "Set-Cookie": "session=secret; Path=/",
+            "Strict-Transport-Security": "max-age=9999",
+            "Alt-Svc": 'h2="other.test:443"',
+        }
+        if exchange.line.startswith("GET /start"):
+            kept["Location"] = "/next"
+            exchange.send(response(b"", status="302 Found", fields=kept))
+        else:
+            exchange.send(response(b"hello", fields=kept))
+
+    server = peer(handler)
+    with Client(allow_private=True) as client:
+        client.download(f"{server.url}/start", "one")
+        client.download(f"{server.url}/next", "two")
+    assert not any("cookie" in exchange.headers for exchange in server.exchanges)
+    assert {exchange.headers["host"] for exchange in server.exchanges} == {
+        f"127.0.0.1:{server.port}"
+    }
