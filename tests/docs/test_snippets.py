@@ -5,6 +5,7 @@ The convention, in HTML comments that a reader does not see:
     <!-- needs: service -->     the page runs against a service of its own; where it says
                                 127.0.0.1:8080, the real port is put in, and WHARFINGER_SERVER
                                 and WHARFINGER_TOKEN are set; further words are programs
+    <!-- needs: tus -->         https://tus.example.org/files becomes a real tus server
     <!-- files: a.jpg b.pdf --> small valid files of these names lie in the folder
     <!-- not run: reason -->    the next block is not run (Python is still compiled)
     <!-- check ... -->          Python over several lines that prepares or checks what is shown
@@ -31,7 +32,9 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from support.processes import free_port
 from support.require import program
+from support.tus_server import tus_server
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted([ROOT / "README.md", *ROOT.glob("docs/**/*.md")])
@@ -116,6 +119,8 @@ def sample(name: str) -> bytes:
             )
         case "csv":
             return b"name,size\na,1\nb,2\n"
+        case "mp4":
+            return b"\0\0\0\x18ftypisom\0\0\x02\0isomiso2" + bytes(2_000_000)
         case "txt":
             return b"hello, wharf\n"
         case other:
@@ -165,6 +170,10 @@ def service(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[dict[str, str]]:
     """The environment of a service, if the page asks for one."""
+    if "tus" in marks(request.getfixturevalue("page"), "needs"):
+        with tus_server(tmp_path_factory.mktemp("tus"), free_port()) as url:
+            yield {"TUS": url}
+        return
     if "service" not in marks(request.getfixturevalue("page"), "needs"):
         yield {}
         return
@@ -180,7 +189,7 @@ def test_what_a_page_shows_works_from_top_to_bottom(
     page: Path, service: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for need in marks(page, "needs"):
-        if need != "service":
+        if need not in {"service", "tus"}:
             program(need)
     for name in marks(page, "files"):
         (tmp_path / name).write_bytes(sample(name))
@@ -192,6 +201,7 @@ def test_what_a_page_shows_works_from_top_to_bottom(
     names: dict[str, object] = {"__name__": "snippet"}
     for block in runnable(page):
         code = block.code.replace("127.0.0.1:8080", address) if address else block.code
+        code = code.replace("https://tus.example.org/files", service.get("TUS", ""))
         if block.language == "python":
             source = "\n" * block.line + code
             exec(compile(source, str(page), "exec", dont_inherit=True), names)  # noqa: S102
