@@ -250,10 +250,15 @@ def test_a_server_that_takes_nothing_in_is_left_at_once(
     assert asyncio.run(seconds_to_cancel(call, lambda: server.exchanges)) < SOON
 
 
-def test_a_reply_that_does_not_come_is_left_at_once(peer: StartPeer, stop: threading.Event) -> None:
+@pytest.mark.parametrize("protocol", ["multipart", "raw", "tus"])
+def test_a_reply_that_does_not_come_is_left_at_once(
+    protocol: str, peer: StartPeer, stop: threading.Event, folder: Path
+) -> None:
+    (folder / "file").write_bytes(b"content")
     server = peer(lambda _exchange: stop.wait(20) and None)
-    call = aio.upload(b"content", server.url, allow_private=True)
+    call = aio.upload("file", server.url, protocol=protocol, allow_private=True)
     assert asyncio.run(seconds_to_cancel(call, lambda: server.exchanges)) < SOON
+    assert len(server.exchanges) == 1
 
 
 def test_a_name_service_that_hangs_is_left_at_once(folder: Path, stop: threading.Event) -> None:
