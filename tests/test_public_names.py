@@ -16,9 +16,9 @@ from wharfinger import errors
 NAMES = {
     "Client", "Collection", "ContentTypeMismatch", "Download", "DownloadReport", "DownloadResult", "Facts", "Link", "Policy",
     "Principal", "ProfilePictureUploader", "Progress", "Rejected", "Reply", "StoredFile",
-    "Timeout", "Wharf", "WharfingerError", "__version__", "aio", "download", "download_file",
+    "Timeout", "UploadReport", "UploadResult", "Wharf", "WharfingerError", "__version__", "aio", "download", "download_file",
     "download_many", "inspect",
-    "upload",
+    "upload", "upload_many",
 }  # fmt: skip
 
 
@@ -51,6 +51,10 @@ SIGNATURES = {
                "allow_private", "allow_hosts", "allow_networks", "allow_ports", "proxy",
                "trust_proxy", "netrc", "tls", "headers", "auth", "timeout", "retries", "progress",
                "json"],
+    "upload_many": ["files", "url", "concurrency", "protocol", "method", "field", "fields",
+                    "policy", "digest", "chunk_size", "resume", "allow_private", "allow_hosts",
+                    "allow_networks", "allow_ports", "proxy", "trust_proxy", "netrc", "tls",
+                    "headers", "auth", "timeout", "retries", "on_result"],
     "download_file": ["url", "output_path", "expected_prefix", "chunk_size", "timeout",
                       "allow_private", "headers", "auth"],
     "ProfilePictureUploader": ["user_id", "url", "timeout", "allow_private", "auth"],

@@ -20,10 +20,13 @@ if TYPE_CHECKING:
         Progress,
         Reply,
         Timeout,
+        UploadReport,
+        UploadResult,
         download,
         download_many,
         inspect,
         upload,
+        upload_many,
     )
     from wharfinger.errors import ContentTypeMismatch, Rejected, WharfingerError
     from wharfinger.inspection import Facts
@@ -48,6 +51,8 @@ __all__ = [
     "Reply",
     "StoredFile",
     "Timeout",
+    "UploadReport",
+    "UploadResult",
     "Wharf",
     "WharfingerError",
     "__version__",
@@ -57,12 +62,14 @@ __all__ = [
     "download_many",
     "inspect",
     "upload",
+    "upload_many",
 ]
 
 _HOMES = {
     "wharfinger.client": (
         "Client", "Download", "DownloadReport", "DownloadResult", "Progress", "Reply", "Timeout",
-        "download", "download_many", "inspect", "upload",
+        "UploadReport", "UploadResult", "download", "download_many", "inspect", "upload",
+        "upload_many",
     ),
     "wharfinger.errors": ("ContentTypeMismatch", "Rejected", "WharfingerError"),
     "wharfinger.inspection": ("Facts",),

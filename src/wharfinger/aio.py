@@ -24,13 +24,13 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from inspect import signature
 from typing import TYPE_CHECKING, Any, Concatenate, Final, ParamSpec, Self, TypeVar
 
-from wharfinger.client import local, many, session
+from wharfinger.client import local, many, many_uploads, session
 from wharfinger.net.cancelling import Canceller
 
 if TYPE_CHECKING:
     from types import TracebackType
 
-__all__ = ["Client", "download", "download_many", "inspect", "upload"]
+__all__ = ["Client", "download", "download_many", "inspect", "upload", "upload_many"]
 
 MAX_THREADS: Final = 32
 """How many calls of one process run at the same time; further ones wait for their turn."""
@@ -216,6 +216,15 @@ def upload() -> None:
     """
 
 
+@_twin_of(many_uploads.upload_many)
+def upload_many() -> None:
+    """Return how each of many uploads to one address went; no single one ends the rest.
+
+    Arguments, result and errors are those of `wharfinger.upload_many`. Cancelled, all stop at
+    once.
+    """
+
+
 @_twin_of(local.inspect)
 def inspect() -> None:
     """Return what a local file is; arguments, result and errors are those of `wharfinger.inspect`."""
@@ -245,6 +254,10 @@ class Client:
     @_method_of(session.Client.upload)
     def upload(self) -> None:
         """Upload one file or several; as `wharfinger.aio.upload`, with this client's defaults."""
+
+    @_method_of(session.Client.upload_many)
+    def upload_many(self) -> None:
+        """Upload many files; as `wharfinger.aio.upload_many`, with this client's defaults."""
 
     async def close(self) -> None:
         """Close the idle connections."""

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from wharfinger.client.downloading import Download
     from wharfinger.client.local import inspect
     from wharfinger.client.many import DownloadReport, DownloadResult, download_many
+    from wharfinger.client.many_uploads import UploadReport, UploadResult, upload_many
     from wharfinger.client.progress import Progress
     from wharfinger.client.reply import Reply
     from wharfinger.client.session import Client, download, upload
@@ -24,10 +25,13 @@ __all__ = [
     "Progress",
     "Reply",
     "Timeout",
+    "UploadReport",
+    "UploadResult",
     "download",
     "download_many",
     "inspect",
     "upload",
+    "upload_many",
 ]
 
 _HOME_OF = {
@@ -38,10 +42,13 @@ _HOME_OF = {
     "Progress": "progress",
     "Reply": "reply",
     "Timeout": "timeouts",
+    "UploadReport": "many_uploads",
+    "UploadResult": "many_uploads",
     "download": "session",
     "download_many": "many",
     "inspect": "local",
     "upload": "session",
+    "upload_many": "many_uploads",
 }
 
 

@@ -21,12 +21,13 @@ from wharfinger.units import parse_size
 
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from pathlib import Path
     from types import TracebackType
 
     from wharfinger.client.downloading import Download
     from wharfinger.client.many import DownloadReport, Item, Told
+    from wharfinger.client.many_uploads import UploadReport, UploadResult
     from wharfinger.client.netrc_file import Netrc
     from wharfinger.client.reply import Reply
     from wharfinger.client.retrying import Sleep
@@ -296,6 +297,57 @@ class Client:
             retrying=retrying,
             meter=meter,
         ).run()
+
+    def upload_many(
+        self,
+        files: Iterable[File],
+        url: str,
+        *,
+        concurrency: int = 4,
+        protocol: str = "auto",
+        method: str = "POST",
+        field: str = "file",
+        fields: Mapping[str, str] | None = None,
+        policy: Policy | None = None,
+        digest: bool = False,
+        chunk_size: int | str | None = None,
+        resume: bool = True,
+        headers: Mapping[str, str] | None = None,
+        auth: Auth | None = None,
+        timeout: float | Timeout | None = None,
+        retries: int | None = None,
+        on_result: Callable[[UploadResult], object] | None = None,
+    ) -> UploadReport:
+        """Upload many files; as `wharfinger.upload_many`, with this client's defaults."""
+        from wharfinger.client.many_uploads import send_all
+        from wharfinger.client.uploading import check_protocol
+
+        # What is wrong with the call is raised now, and not found in every result.
+        urls.parse(url)
+        check_protocol(protocol, method.upper(), _form_fields(fields), 1)
+        callers_fields(headers, auth)
+        limits, count = self._limits(timeout), self._retries if retries is None else retries
+        _retries(count)
+
+        def send(file: File) -> Reply:
+            return self.upload(
+                file,
+                url,
+                protocol=protocol,
+                method=method,
+                field=field,
+                fields=fields,
+                policy=policy,
+                digest=digest,
+                chunk_size=chunk_size,
+                resume=resume,
+                headers=headers,
+                auth=auth,
+                timeout=limits,
+                retries=count,
+            )
+
+        return send_all(files, send, concurrency=concurrency, on_result=on_result)
 
     def close(self) -> None:
         """Close the idle connections."""
