@@ -90,8 +90,8 @@ def test_without_a_terminal_progress_is_a_line_per_half_minute(
             now[0] = 1000.0 + second
             tell(Progress(stage="receiving", done=second * 1024, total=65536, rate=1024.0))
     assert capsys.readouterr().err.splitlines() == [
-        "a\\x1b.bin: 30.0 KiB of 64.0 KiB, 1.0 KiB/s",
-        "a\\x1b.bin: 60.0 KiB of 64.0 KiB, 1.0 KiB/s",
+        "a\\x1b.bin: 30.0 KiB of 64.0 KiB, 1.0 KiB/s, 0:34 left",
+        "a\\x1b.bin: 60.0 KiB of 64.0 KiB, 1.0 KiB/s, 0:04 left",
     ]
 
 

@@ -244,9 +244,16 @@ def _lines(title: str) -> Callback:
             return
         told = time.monotonic()
         of = "" if now.total is None else f" of {show_size(now.total)}"
-        note(f"{title}: {show_size(now.done)}{of}, {show_size(int(now.rate))}/s")
+        left = "" if now.eta is None else f", {_clock(now.eta)} left"
+        note(f"{title}: {show_size(now.done)}{of}, {show_size(int(now.rate))}/s{left}")
 
     return tell
+
+
+def _clock(seconds: float) -> str:
+    minutes, rest = divmod(int(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
 @contextlib.contextmanager

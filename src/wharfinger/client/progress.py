@@ -18,13 +18,21 @@ class Progress:
     """Where a transfer stands.
 
     `done` and `total` are bytes (`total` is None when nobody knows), `rate` is bytes per
-    second over this stage.
+    second over this stage, `eta` the seconds that are left at this rate (None when nobody
+    knows).
     """
 
     stage: Stage
     done: int
     total: int | None
     rate: float
+
+    @property
+    def eta(self) -> float | None:
+        """The seconds that are left at this rate."""
+        if self.total is None or self.rate <= 0:
+            return None
+        return max(self.total - self.done, 0) / self.rate
 
 
 Callback = Callable[[Progress], None]
