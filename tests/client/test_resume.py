@@ -5,6 +5,9 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import json
+import os
+import re
+import stat
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -236,10 +239,65 @@ def test_a_broken_sidecar_is_not_trusted(record: str, peer: StartPeer, folder: P
     site = Site()
     url = broken_once(site, peer)
     (folder / "out.bin.part.json").write_text(record)
+    for in_the_way in ("out.bin.part", "out.bin.part.json"):
+        with pytest.raises(DestinationExists, match=re.escape(in_the_way)):
+            fetch(url)
+        (folder / in_the_way).unlink()
+    assert fetch(url).resumed_from == 0
+
+
+def test_a_file_of_ones_own_called_like_the_sidecar_is_not_touched(
+    peer: StartPeer, folder: Path
+) -> None:
+    mine = folder / "out.bin.part.json"
+    mine.write_text('{"my": "notes"}')
+    with pytest.raises(DestinationExists):
+        fetch(f"{peer(Site()).url}/file?id=1")
+    assert mine.read_text() == '{"my": "notes"}'
+    assert sorted(path.name for path in folder.iterdir() if not path.name.endswith(".part")) == [
+        "out.bin.part.json"
+    ]
+
+
+@pytest.mark.parametrize("mode", [0o6777, -1, 10**30])
+def test_a_planted_sidecar_gives_no_strange_mode(mode: int, peer: StartPeer, folder: Path) -> None:
+    url = broken_once(Site(), peer)
+    sidecar = folder / "out.bin.part.json"
+    sidecar.write_text(json.dumps(json.loads(sidecar.read_text()) | {"mode": mode}))
+    fetch(url)
+    assert stat.S_IMODE((folder / "out.bin").stat().st_mode) & ~0o666 == 0
+
+
+def test_a_part_with_a_second_name_is_not_written(peer: StartPeer, folder: Path) -> None:
+    url = broken_once(Site(), peer)
+    os.link(folder / "out.bin.part", folder / "somebody-else")
+    before = (folder / "somebody-else").read_bytes()
+    with pytest.raises(DestinationUnsafe):
+        fetch(url)
+    assert (folder / "somebody-else").read_bytes() == before
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file away")
+def test_a_part_of_another_user_is_not_resumed(peer: StartPeer, folder: Path) -> None:
+    url = broken_once(Site(), peer)
+    os.chown(folder / "out.bin.part", 65534, 65534)
+    with pytest.raises(DestinationUnsafe):
+        fetch(url)
+
+
+@pytest.mark.parametrize("planted", ["fifo", "deep"])
+def test_a_sidecar_to_wait_at_or_to_fall_into_is_passed_by(
+    planted: str, peer: StartPeer, folder: Path
+) -> None:
+    url = broken_once(Site(), peer)
+    sidecar = folder / "out.bin.part.json"
+    sidecar.unlink()
+    if planted == "fifo":
+        os.mkfifo(sidecar)
+    else:
+        sidecar.write_text("[" * 60_000)
     with pytest.raises(DestinationExists):
         fetch(url)
-    (folder / "out.bin.part").unlink()
-    assert fetch(url).resumed_from == 0
 
 
 def test_a_changed_part_is_found_out_by_the_digest(peer: StartPeer, folder: Path) -> None:

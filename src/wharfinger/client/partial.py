@@ -20,6 +20,7 @@ import fcntl
 import hashlib
 import json
 import os
+import secrets
 import stat
 from dataclasses import asdict, dataclass, replace
 from functools import cache
@@ -114,10 +115,12 @@ class Partial:
         Raises:
             DestinationExists, DestinationUnsafe: as described.
         """
+        shown = names.show(str(self.path.parent / (name or self._name)))
+        if name in {self._part, self._record}:
+            raise DestinationUnsafe(f"{shown} is where the download itself is kept meanwhile.")
         found = self._lstat(name or self._name)
         if found is None:
             return
-        shown = names.show(str(self.path.parent / (name or self._name)))
         if stat.S_ISLNK(found.st_mode):
             raise DestinationUnsafe(f"{shown} is a symbolic link; it is not written through.")
         if not stat.S_ISREG(found.st_mode):
@@ -367,6 +370,8 @@ class Partial:
         self._write_record(self._source)
 
     def _create(self) -> None:
+        if self._lstat(self._part) is None:
+            self._check_record()
         try:
             self._open(os.O_CREAT | os.O_EXCL)
         except FileExistsError:
@@ -400,8 +405,11 @@ class Partial:
 
     def _lock(self, descriptor: int) -> None:
         shown = names.show(str(self.part_path))
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise DestinationUnsafe(f"{shown} is not a plain file.")
+        if not _is_ours_alone(os.fstat(descriptor)):
+            raise DestinationUnsafe(
+                f"{shown} is not a plain file of yours alone.",
+                hint="Somebody else could change it afterwards: remove it, or choose another folder.",
+            )
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -435,32 +443,53 @@ class Partial:
 
     def _read_record(self) -> Source | None:
         try:
-            descriptor = os.open(self._record, os.O_RDONLY | _NO_FOLLOW, dir_fd=self._folder)
+            # Not blocking: a FIFO of that name must not make anybody wait.
+            flags = os.O_RDONLY | os.O_NONBLOCK | _NO_FOLLOW
+            descriptor = os.open(self._record, flags, dir_fd=self._folder)
         except OSError:
             return None
         with os.fdopen(descriptor, "rb") as file:
+            if not _is_ours_alone(os.fstat(descriptor)):
+                return None
             content = file.read(_MAX_SIDECAR)
         try:
             record = json.loads(content)
             if record.pop("wharfinger") != _FORMAT:
                 return None
             source = Source(**record)
-        except (ValueError, TypeError, AttributeError, KeyError):
+        except (ValueError, TypeError, AttributeError, KeyError, RecursionError):
             return None
         values: tuple[object, ...] = (source.validator, source.mode, source.size or 0)
-        sound = [type(value) for value in values] == [str, int, int]
-        return source if sound else None
+        if [type(value) for value in values] != [str, int, int]:
+            return None
+        # Read and write for some, as new files have it; nothing else comes from a file.
+        return replace(source, mode=source.mode & 0o666)
+
+    def _check_record(self) -> None:
+        if self._read_record() is None and self._lstat(self._record) is not None:
+            raise DestinationExists(
+                f"{names.show(str(self.path.parent / self._record))} exists and is not ours.",
+                hint="Remove it, or choose another destination.",
+            )
 
     def _write_record(self, source: Source, *, sync: bool = False) -> None:
-        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | _NO_FOLLOW
+        self._check_record()
         record = {"wharfinger": _FORMAT, **asdict(source), "mode": self._mode}
-        descriptor = os.open(self._record, flags, 0o600, dir_fd=self._folder)
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            json.dump(record, file, indent=1)
-            file.write("\n")
-            if sync:
-                file.flush()
-                os.fsync(descriptor)
+        # Whole or not at all, and never into a file that somebody else has put there.
+        temporary = f".wharfinger-{secrets.token_hex(8)}"
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | _NO_FOLLOW
+        descriptor = os.open(temporary, flags, 0o600, dir_fd=self._folder)
+        try:
+            with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+                json.dump(record, file, indent=1)
+                file.write("\n")
+                if sync:
+                    file.flush()
+                    os.fsync(descriptor)
+            os.replace(temporary, self._record, src_dir_fd=self._folder, dst_dir_fd=self._folder)
+        except BaseException:
+            self._remove(temporary)
+            raise
 
     def _remove(self, name: str) -> None:
         if self._lstat(name) is not None:
@@ -495,6 +524,11 @@ def local_error(error: OSError, what: str) -> LocalFileError:
     if isinstance(error, FileExistsError):
         return DestinationExists(f"{what}: {error.strerror}.")
     return LocalFileError(f"{what}: {error.strerror or error}.")
+
+
+def _is_ours_alone(found: os.stat_result) -> bool:
+    """Whether this is a plain file of ours without a second name: nobody else can change it."""
+    return stat.S_ISREG(found.st_mode) and found.st_uid == os.geteuid() and found.st_nlink == 1
 
 
 @cache

@@ -84,6 +84,6 @@ def retry_after(value: str | None, now: float | None = None) -> float | None:
         return float(text[:9])
     try:
         at = parsedate_to_datetime(text).timestamp()
-    except ValueError:
+    except (ValueError, OverflowError, TypeError):
         return None
     return max(at - (time.time() if now is None else now), 0.0)
