@@ -109,6 +109,8 @@ def show(text: str, *, limit: int = 200) -> str:
     Control characters, escape sequences, bidirectional controls and unpaired
     surrogates appear as escapes (CWE-150); long text is cut.
     """
+    if len(text) <= limit and text.isascii() and text.isprintable():
+        return text  # nearly always
     escaped = "".join(
         character.encode("unicode_escape").decode("ascii")
         if _is_control(character) or character in _INVISIBLE
