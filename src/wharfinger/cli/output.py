@@ -8,14 +8,11 @@ is shown escaped. The exit code comes from the error and from nothing else.
 from __future__ import annotations
 
 import contextlib
-import difflib
 import json
 import os
 import re
-import secrets
 import sys
 import time
-import traceback
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Final
 
@@ -200,8 +197,10 @@ def _interrupted(interrupt: BaseException) -> int:
 
 
 def _internal() -> int:
-    reference = secrets.token_hex(6)
+    reference = os.urandom(6).hex()
     if os.environ.get("WHARFINGER_DEBUG"):
+        import traceback
+
         traceback.print_exc()
     kind = sys.exc_info()[0]
     return _say_error(
@@ -215,6 +214,8 @@ def _internal() -> int:
 
 def unknown_command(ctx: click.Context, name: str, known: Sequence[str]) -> None:
     """Refuse a command that does not exist, with a suggestion."""
+    import difflib
+
     near = difflib.get_close_matches(name, known, n=1)
     suggestion = f" Did you mean {near[0]!r}?" if near else ""
     raise click.UsageError(f"There is no command {names.show(name, limit=40)!r}.{suggestion}", ctx)

@@ -13,14 +13,12 @@ import contextlib
 import hashlib
 import io
 import os
-import secrets
 import stat
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Final, Protocol
 
 from wharfinger import names
-from wharfinger.client.partial import local_error
 from wharfinger.errors import LocalFileError, SourceMissing, UsageError
 from wharfinger.net import cancelling
 from wharfinger.net.spans import FileSpan
@@ -321,6 +319,8 @@ def _extent(file: BinaryIO) -> tuple[int, int | None]:
 def _unreadable(error: OSError, shown: str) -> LocalFileError:
     if isinstance(error, FileNotFoundError) and not isinstance(error, LocalFileError):
         return SourceMissing(f"{shown} does not exist.")
+    from wharfinger.client.partial import local_error
+
     return local_error(error, shown)
 
 
@@ -382,7 +382,7 @@ class FormBody:
         """Return the form that sends these files in one field each of the same name."""
         files = [FormFile(field, item.name, item.type, item.length) for item in contents]
         # 128 random bits: no file contains it by accident or on purpose.
-        boundary = f"wharfinger-{secrets.token_hex(16)}"
+        boundary = f"wharfinger-{os.urandom(16).hex()}"
         return cls(
             contents=contents,
             framed=frame(tuple(fields.items()), files, boundary=boundary),

@@ -7,7 +7,6 @@ import time
 from typing import TYPE_CHECKING, Self, TypeVar
 
 from wharfinger.client.body import File, content_of
-from wharfinger.client.expectation import Expectation
 from wharfinger.client.progress import Callback, Meter
 from wharfinger.client.request import Auth, callers_fields
 from wharfinger.client.retrying import DEFAULT_RETRIES, Retrying
@@ -26,6 +25,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from wharfinger.client.downloading import Download
+    from wharfinger.client.expectation import Expectation
     from wharfinger.client.many import DownloadReport, Item, Told
     from wharfinger.client.many_uploads import UploadReport, UploadResult
     from wharfinger.client.netrc_file import Netrc
@@ -129,6 +129,7 @@ class Client:
     ) -> Download:
         """Download a file; as `wharfinger.download`, with this client's defaults."""
         from wharfinger.client.downloading import Job, Rules
+        from wharfinger.client.expectation import Expectation
         from wharfinger.client.parallel import MAX_CONNECTIONS
         from wharfinger.client.sinks import FileSink, open_sink
 
@@ -185,6 +186,7 @@ class Client:
         on_result: Told | None = None,
     ) -> DownloadReport:
         """Download many files; as `wharfinger.download_many`, with this client's defaults."""
+        from wharfinger.client.expectation import Expectation
         from wharfinger.client.many import fetch_all
 
         # What is wrong with the call is raised now, and not found in every result.
