@@ -22,6 +22,7 @@ from werkzeug.serving import make_server
 from wharfinger import Wharf
 from wharfinger.asgi import create_app
 from wharfinger.flask import Wharfinger
+from wharfinger.server.connections import Server
 from wharfinger.server.shell import Shell
 from wharfinger.web import WebInterface
 
@@ -65,16 +66,15 @@ def running(kind: str, wharf: Wharf) -> Iterator[str]:
 
 
 @contextlib.contextmanager
-def stand_alone(wharf: Wharf) -> Iterator[str]:
+def stand_alone(wharf: Wharf, *, most: int = 512) -> Iterator[str]:
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever)
     thread.start()
     sock = listener()
 
     async def begin(pool: ThreadPoolExecutor) -> aiohttp_web.ServerRunner:
-        server = aiohttp_web.Server(
-            Shell(WebInterface(wharf), pool, pool), access_log=None, auto_decompress=False
-        )
+        shell = Shell(WebInterface(wharf), pool, pool)
+        server = Server(shell, most=most, access_log=None, auto_decompress=False)
         runner = aiohttp_web.ServerRunner(server, shutdown_timeout=1)
         await runner.setup()
         await aiohttp_web.SockSite(runner, sock).start()
