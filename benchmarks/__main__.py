@@ -15,7 +15,7 @@ from collections.abc import Iterable
 from contextlib import ExitStack
 from pathlib import Path
 
-from benchmarks import client, peers, server
+from benchmarks import client, fetching, peers, server
 from benchmarks.measure import MIB, BenchmarkError
 from benchmarks.rounds import Plan
 from benchmarks.table import Row, as_markdown, as_text, machine
@@ -61,11 +61,12 @@ def measure(plan: Plan, folder: Path) -> list[Row]:
     scratch.mkdir()
     rows: list[Row] = []
     with ExitStack() as running:
-        peer = running.enter_context(peers.nginx(folder / "nginx", root))
+        peer, secure = running.enter_context(peers.nginx(folder / "nginx", root))
         sink = running.enter_context(peers.sink())
         fresh = running.enter_context(peers.service(folder / "fresh"))
         _collect(rows, server.own_memory(plan, fresh, large))
-        _collect(rows, client.downloads(plan, peer, large, scratch))
+        _collect(rows, fetching.large_file(plan, peer, secure, large, scratch))
+        _collect(rows, fetching.small_files(plan, peer, secure, root, scratch))
         _collect(rows, client.uploads(plan, sink, fresh, large))
         _collect(rows, server.large_file(plan, peer, fresh, large))
         _collect(rows, server.small_files(plan, peer, fresh, small))

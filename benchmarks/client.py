@@ -17,30 +17,6 @@ from benchmarks.table import Row
 MEMORY_BOUND = 64  # MiB, whatever the size
 
 
-def downloads(plan: Plan, peer: Server, large: Path, scratch: Path) -> Iterator[Row]:
-    """Yield get against curl, from nginx into a new file."""
-    url = f"{peer.url}/{large.name}"
-    target = scratch / "received"
-    ours = [*WHARFINGER, "get", url, str(target)]
-    figures = medians(
-        {
-            "get": _rate(plan, ours),
-            "curl": _rate(plan, [find("curl"), "-fsS", "-o", str(target), url]),
-        },
-        plan.rounds,
-        after_each=target.unlink,
-    )
-    yield Row(
-        measure=f"get {plan.size // MIB} MiB from nginx into a new file",
-        unit="GB/s",
-        ours=figures["get"],
-        against="curl",
-        theirs=figures["curl"],
-    )
-    yield _memory_row("get: peak memory", peak_memory(ours))
-    target.unlink()
-
-
 def uploads(plan: Plan, sink: Server, service: Service, large: Path) -> Iterator[Row]:
     """Yield put against `curl -F` and `curl -T`, into a sink and into our own service."""
     for where, url, env, extra, clear in (

@@ -29,7 +29,9 @@ def find(program: str) -> str:
     """Return the path of a program; say what to install when it is missing."""
     path = shutil.which(program, path=_SBIN)
     if path is None:
-        raise BenchmarkError(f"{program} is missing; on Debian: apt-get install nginx-light curl")
+        raise BenchmarkError(
+            f"{program} is missing; on Debian: apt-get install nginx-light curl openssl"
+        )
     return path
 
 
@@ -43,17 +45,25 @@ def version(program: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """A running server: where it answers and which process it is."""
+    """A running server: where it answers, which process it is, and its certificate."""
 
     url: str
     pid: int
+    certificate: Path | None = None
 
 
 @contextmanager
-def nginx(folder: Path, root: Path) -> Iterator[Server]:
-    """Serve `root` by nginx with sendfile, as a distribution would configure it."""
-    port = _free_port()
+def nginx(folder: Path, root: Path) -> Iterator[tuple[Server, Server]]:
+    """Serve `root` by nginx with sendfile, as a distribution would configure it: http and https."""
+    port, secure = _free_port(), _free_port()
     folder.mkdir()
+    certificate, key = folder / "certificate.pem", folder / "key.pem"
+    subprocess.run(
+        [find("openssl"), "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1",
+         "-keyout", str(key), "-out", str(certificate), "-subj", "/CN=localhost",
+         "-addext", "subjectAltName=DNS:localhost"],
+        check=True, capture_output=True,
+    )  # fmt: skip
     temporary = "".join(
         f"{kind}_temp_path {folder}/{kind};\n"
         for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
@@ -74,7 +84,10 @@ http {{
   tcp_nopush on;
   keepalive_requests 1000000;
   default_type application/octet-stream;
+  ssl_certificate {certificate};
+  ssl_certificate_key {key};
   server {{ listen 127.0.0.1:{port}; root {root}; }}
+  server {{ listen 127.0.0.1:{secure} ssl; root {root}; }}
 }}
 """,
         encoding="utf-8",
@@ -85,7 +98,10 @@ http {{
     )
     try:
         _wait_until_open(port, process)
-        yield Server(f"http://127.0.0.1:{port}", process.pid)
+        yield (
+            Server(f"http://127.0.0.1:{port}", process.pid),
+            Server(f"https://localhost:{secure}", process.pid, certificate),
+        )
     finally:
         _stop(process)
 
