@@ -202,3 +202,16 @@ def test_a_public_address_is_in_records_and_links(tmp_path: Path) -> None:
         assert record["url"] == f"https://files.example.org/x/files/{record['id']}"
         link = served.browser.ask("POST", f"/files/{record['id']}/links", b"{}").json()
         assert link["url"].startswith("https://files.example.org/x/d/")
+
+
+def test_the_access_log_has_a_line_a_request_and_no_address_of_a_link(tmp_path: Path) -> None:
+    with serve(tmp_path / "data", "--access-log") as served:
+        stored = served.browser.ask("POST", "/uploads/files", b"text").json()
+        link = served.browser.ask("POST", f"{stored['url']}/links", b"").json()["url"]
+        assert served.browser.ask("GET", link.removeprefix(served.url)).status == 200
+        served.browser.ask("GET", "/x%1b[31m")
+    log = served.log.read_text("utf-8")
+    assert "POST /uploads/files 201" in log
+    assert "GET /d/… 200" in log
+    assert link.rpartition(".")[2] not in log
+    assert "\x1b" not in log

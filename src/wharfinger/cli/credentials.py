@@ -65,7 +65,10 @@ def token(token_file: str | None) -> str | None:
     if not text:
         return None
     if len(text) > _MAX_TOKEN or not text.isascii() or not text.isprintable() or " " in text:
-        raise UsageError("What was given as a token is none.")
+        raise UsageError(
+            "What was given as a token is none.",
+            hint="A token is one word on one line; `wharf token create` prints one.",
+        )
     return text
 
 
@@ -74,6 +77,8 @@ def token_for(url: str, server: str | None, token_file: str | None) -> str | Non
     if server is not None and urls.parse(url).origin == urls.parse(server).origin:
         return token(token_file)
     if token(token_file) is not None:
-        whose = "no --server was named" if server is None else f"it is for {urls.parse(server).shown}"
+        whose = (
+            "no --server was named" if server is None else f"it is for {urls.parse(server).shown}"
+        )
         output.explain(401, f"A token is set, but it was not sent: {whose}.")
     return None

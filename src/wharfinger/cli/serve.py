@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 @click.option("--host", metavar="ADDRESS", help="Where to listen; 127.0.0.1 by default.")
 @click.option("--port", metavar="PORT", help="8080 by default; 0 picks a free one.")
 @click.option("--public-url", metavar="URL", help="The address under which others reach it.")
+@click.option("--access-log", is_flag=True, help="Write a line for each request to stderr.")
 def command(
     *,
     data: str | None,
@@ -32,6 +33,7 @@ def command(
     host: str | None,
     port: str | None,
     public_url: str | None,
+    access_log: bool,
 ) -> None:
     """Serve."""
     settings = service.load(data=data, config=config, host=host, port=port, public_url=public_url)
@@ -42,7 +44,7 @@ def command(
         level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
     )
     logging.getLogger("alembic").setLevel(logging.WARNING)
-    serve(settings, _announce)
+    serve(settings, _announce, log_requests=access_log)
     output.note("stopped")
 
 

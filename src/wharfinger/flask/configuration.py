@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
@@ -28,7 +29,6 @@ def wharf_from(app: Flask) -> Wharf:
     refuse_unknown(given, _CONFIG_KEYS, "app.config")
     root = Path(app.root_path)
     named = config.get("WHARFINGER_CONFIG")
-    tables = {} if named is None else read_toml(root / named)
     more = config.get("WHARFINGER_COLLECTIONS", {})
     if not isinstance(more, Mapping):
         raise ConfigError("WHARFINGER_COLLECTIONS must be names with their tables.")
@@ -36,6 +36,10 @@ def wharf_from(app: Flask) -> Wharf:
         if not isinstance(table, Mapping):
             raise ConfigError(f"WHARFINGER_COLLECTIONS: {name!r} must be a table.")
     data = config.get("WHARFINGER_DATA")
+    for key, value in (("WHARFINGER_DATA", data), ("WHARFINGER_CONFIG", named)):
+        if value is not None and not isinstance(value, (str, os.PathLike)):
+            raise ConfigError(f"{key} must be a path, not {type(value).__name__}.")
+    tables = {} if named is None else read_toml(root / named)
     if data is None and not tables.get("store"):
         data = Path(app.instance_path) / "wharfinger"
     settings = WharfSettings.from_tables(

@@ -451,6 +451,9 @@ def _interim(head: Head) -> bool:
     return head.interim
 
 
+_UNREACHED: Final = "Check the name and the port, and whether the server runs."
+
+
 def _connect_error(host: str, seconds: float, error: Exception) -> ConnectFailed | TransferTimeout:
     shown = names.show(host, limit=100)
     if isinstance(error, TimeoutError):
@@ -460,7 +463,7 @@ def _connect_error(host: str, seconds: float, error: Exception) -> ConnectFailed
     if isinstance(error, ssl.SSLError):
         return ConnectFailed(f"TLS with {shown} failed: {error.reason or error}.")
     reason = getattr(error, "strerror", None) or str(error)
-    return ConnectFailed(f"{shown} cannot be reached: {reason}.")
+    return ConnectFailed(f"{shown} cannot be reached: {reason}.", hint=_UNREACHED)
 
 
 def _proxy_refusal(proxy: Proxy, authority: str, head: Head) -> ConnectFailed:

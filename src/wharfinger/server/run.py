@@ -53,12 +53,18 @@ class Listening:
     admin_token_file: Path | None
 
 
-def serve(settings: ServerSettings, announce: Callable[[Listening], None]) -> None:
+def serve(
+    settings: ServerSettings,
+    announce: Callable[[Listening], None],
+    *,
+    log_requests: bool = False,
+) -> None:
     """Serve until SIGINT or SIGTERM, then finish what runs and return.
 
     Args:
         settings: where to listen and where things are kept.
         announce: called once, when connections are accepted.
+        log_requests: write a line to the log "wharfinger.access" for each request.
 
     Raises:
         PortInUse: another program listens there.
@@ -70,7 +76,9 @@ def serve(settings: ServerSettings, announce: Callable[[Listening], None]) -> No
         listener = _listen(settings.host, settings.port)
         with contextlib.closing(listener):
             token_file = first_token(wharf)
-            asyncio.run(_serve(wharf, listener, settings, token_file, announce))
+            asyncio.run(
+                _serve(wharf, listener, settings, token_file, announce, log_requests=log_requests)
+            )
     finally:
         wharf.close()
 
@@ -95,6 +103,8 @@ async def _serve(
     settings: ServerSettings,
     token_file: Path | None,
     announce: Callable[[Listening], None],
+    *,
+    log_requests: bool,
 ) -> None:
     loop = asyncio.get_running_loop()
     stop = asyncio.Event()
@@ -104,7 +114,7 @@ async def _serve(
         ThreadPoolExecutor(_THREADS, thread_name_prefix="wharfinger") as pool,
         ThreadPoolExecutor(_THREADS, thread_name_prefix="wharfinger-finish") as finishing,
     ):
-        shell = Shell(WebInterface(wharf), pool, finishing)
+        shell = Shell(WebInterface(wharf), pool, finishing, log_requests=log_requests)
         server = Server(
             shell,
             most=_descriptors() // 2,
