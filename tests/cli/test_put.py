@@ -11,6 +11,7 @@ from conftest import StartPeer
 from support.command import wharf
 from support.content import HTML, PNG
 from support.peer import Exchange, response, saying
+from support.tus_peer import TusPeer
 
 RECORD = {
     "id": "abc", "name": "a.txt", "size": 5, "type": "text/plain", "sha256": "0" * 64,
@@ -102,7 +103,48 @@ def test_a_refusal_of_the_server_is_told(peer: StartPeer, folder: Path) -> None:
     assert "hint: Make it smaller." in ran.err
 
 
+def test_a_resumable_upload_by_its_options(folder: Path) -> None:
+    (folder / "a.bin").write_bytes(bytes(3_000_000))
+    env = {"XDG_STATE_HOME": str(folder / "state")}
+    options = ["--protocol", "tus", "--chunk-size", "1 MiB", "--field", "user=7", "--digest"]
+    with TusPeer() as server:
+        ran = wharf("put", "a.bin", server.url, *options, env=env)
+        assert (ran.code, ran.text, ran.err) == (0, f"{server.origin}/files/1\n", "")
+        assert len(server.sent("PATCH")) == 3
+        assert server.only.data == bytes(3_000_000)
+        ran = wharf("put", "a.bin", server.url, *options, "--connections", "2", env=env)
+        assert ran.text == f"{server.origin}/files/4\n"
+    assert list((folder / "state" / "wharfinger").iterdir()) == []
+
+
+def test_stdin_becomes_a_resumable_upload(folder: Path) -> None:
+    with TusPeer() as server:
+        ran = wharf(
+            "put", "-", server.url, "--protocol", "tus", "--chunk-size", "1 MiB", "--no-resume",
+            stdin=b"x" * 2_500_000,
+        )  # fmt: skip
+        assert ran.code == 0
+        assert server.only.data == b"x" * 2_500_000
+        assert server.sent("POST")[0].headers["upload-defer-length"] == "1"
+
+
+def test_a_digest_and_a_key_are_sent(peer: StartPeer, folder: Path) -> None:
+    (folder / "a.txt").write_bytes(b"hello")
+    server = peer(saying(created({})))
+    options = ["--protocol", "raw", "--digest", "--idempotency-key", "k-1"]
+    assert wharf("put", "a.txt", server.url, *options).code == 0
+    assert server.last.headers["idempotency-key"] == "k-1"
+    # echo -n hello | openssl dgst -sha256 -binary | base64
+    digest = "sha-256=:LPJNul+wow4m6DsqxbninhsWHlwfp0JecwQzYpOLmCQ=:"
+    assert server.last.headers["repr-digest"] == digest
+
+
 WRONG = {
+    "raw by tus": ["a.txt", "http://127.0.0.1:1/", "--raw", "--protocol", "tus"],
+    "digest of stdin": ["-", "http://127.0.0.1:1/", "--digest"],
+    "chunks of a form": ["a.txt", "http://127.0.0.1:1/", "--chunk-size", "1 MiB"],
+    "chunks of no size": ["a.txt", "http://127.0.0.1:1/", "--protocol", "tus", "--chunk-size", "x"],
+    "one key for two": ["a.txt", "b.txt", "http://127.0.0.1:1/", "--idempotency-key", "k"],
     "no url": ["a.txt"],
     "nothing": [],
     "field": ["a.txt", "http://127.0.0.1:1/", "--field", "nonsense"],

@@ -149,12 +149,17 @@ class Wire:
                 if heard():
                     return False
                 continue
-            # Where nobody listens, the send itself waits; TLS waits for its own reasons, too.
-            polled = heard is not None and not self._secure
-            self._limit(0.0 if polled else patience.wait())
+            # Where nobody listens, the send itself may wait.
+            self._limit(0.0 if heard is not None else patience.wait())
             try:
                 count = self._sock.send(view[:_SEND])
             except BlockingIOError:
+                continue
+            except (ssl.SSLWantWriteError, ssl.SSLWantReadError) as wanted:
+                # The same bytes are offered again (SSL_write(3)), after listening.
+                write = isinstance(wanted, ssl.SSLWantWriteError)
+                if not self._ask(select.POLLIN | (write and select.POLLOUT), patience.wait()):
+                    raise patience.over() from None
                 continue
             except TimeoutError as error:
                 raise patience.over() from error
