@@ -26,6 +26,15 @@ print(peak())
 DOWN = (
     "import sys, wharfinger\nwharfinger.download(sys.argv[1], 'big', allow_private=True)\n" + PEAK
 )
+MANY = (
+    "import sys, wharfinger\n"
+    "urls = [f'{sys.argv[1]}/{n}' for n in range(8)]\n"
+    "assert not wharfinger.download_many(urls, '.', allow_private=True).failed\n" + PEAK
+)
+SPLIT = (
+    "import sys, wharfinger\n"
+    "wharfinger.download(sys.argv[1], 'big', connections=8, allow_private=True)\n" + PEAK
+)
 UP = (
     "import sys, wharfinger\n"
     "wharfinger.upload('big', sys.argv[1], protocol=sys.argv[2], allow_private=True)\n" + PEAK
@@ -45,11 +54,42 @@ def test_a_download_of_256_mib(peer: StartPeer, folder: Path) -> None:
         for _ in range(SIZE // MIB):
             exchange.send(BLOCK)
 
-    assert peak_mib(DOWN, peer(handler).url) < 64
+    assert peak_mib(DOWN, peer(handler).url) < 40
     with (folder / "big").open("rb") as file:
         assert hashlib.file_digest(file, "sha256").hexdigest() == (
             "a6d72ac7690f53be6ae46ba88506bd97302a093f7108472bd9efc3cefda06484"
         )
+
+
+def test_eight_downloads_at_once(peer: StartPeer, folder: Path) -> None:
+    def handler(exchange: Exchange) -> None:
+        exchange.send(response(b"", length=32 * MIB))
+        for _ in range(32):
+            exchange.send(BLOCK)
+
+    assert peak_mib(MANY, peer(handler).url) < 40
+
+
+def test_one_download_over_eight_connections(peer: StartPeer, folder: Path) -> None:
+    size = 64 * MIB
+    fields = {"ETag": '"v"', "Accept-Ranges": "bytes"}
+
+    def handler(exchange: Exchange) -> None:
+        first, _, last = (
+            exchange.headers.get("range", "bytes=0-").removeprefix("bytes=").partition("-")
+        )
+        start, end = int(first), int(last or size - 1)
+        span = {"Content-Range": f"bytes {start}-{end}/{size}"} if last else {}
+        status = "206 Partial Content" if last else "200 OK"
+        exchange.send(
+            response(b"", status=status, length=end - start + 1, fields={**fields, **span})
+        )
+        left = end - start + 1
+        while left > 0:
+            exchange.send(BLOCK[:left])
+            left -= MIB
+
+    assert peak_mib(SPLIT, peer(handler).url) < 40
 
 
 @pytest.mark.parametrize("protocol", ["raw", "multipart"])

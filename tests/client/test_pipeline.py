@@ -111,7 +111,7 @@ def test_a_slow_disk_holds_the_receiver_and_memory_stays() -> None:
         receiver = threading.Thread(target=receive, args=(pipeline, CONTENT, 512 * 1024))
         receiver.start()
         receiver.join(0.3)
-        assert receiver.is_alive()  # 8 MB do not fit into six buffers of 512 KiB
+        assert receiver.is_alive()  # 8 MB do not fit into four buffers of 512 KiB
         target.gate.set()
         receiver.join(10)
     assert target.written == CONTENT[:MIB] + CONTENT

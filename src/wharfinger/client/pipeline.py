@@ -7,14 +7,15 @@ being received. Every byte is hashed and written once and in its order.
 
 A failure is raised by the next call, and nothing is written after it. What was put in
 before an interruption is still written: afterwards the file is as if one thread had done
-it all. Content of less than a MiB never starts a thread.
+it all. Content of less than a MiB never starts a thread, and neither does a download
+beside two others that did: they keep the processors busy, and memory is bounded.
 """
 
 from __future__ import annotations
 
 import time
 from queue import SimpleQueue
-from threading import Thread
+from threading import BoundedSemaphore, Thread
 from typing import TYPE_CHECKING, Final, Protocol, Self
 
 from wharfinger.errors import WharfingerError
@@ -26,10 +27,14 @@ if TYPE_CHECKING:
     from wharfinger.inspection import Buffer
 
 _BUFFER: Final = 512 * 1024
-_RING: Final = 6
+_FIRST_BUFFER: Final = 128 * 1024
+_RING: Final = 4
 _THREADS_FROM: Final = 1024 * 1024
 # Small pieces wait for one another: waking a thread costs more than to hash 16 KiB.
 _AT_LEAST_EVERY: Final = 0.05
+
+
+_with_threads: Final = BoundedSemaphore(2)
 
 
 class Digest(Protocol):
@@ -69,7 +74,9 @@ class Pipeline:
     ) -> None:
         self._digests = digests
         self._write = write
-        self._room: memoryview | None = _buffer(_BUFFER if size is None else min(_BUFFER, size + 1))
+        self._room: memoryview | None = _buffer(
+            _FIRST_BUFFER if size is None else min(_FIRST_BUFFER, size + 1)
+        )
         self._filled = 0
         self._passed = 0
         self._handed_on = 0.0
@@ -98,7 +105,7 @@ class Pipeline:
         if not self._lanes:
             self.put_now(cleared)
             self._passed += sum(map(len, cleared))
-            if self._passed >= _THREADS_FROM:
+            if self._passed >= _THREADS_FROM and _with_threads.acquire(blocking=False):
                 self._start()
             return
         self._filled += sum(map(len, cleared))
@@ -129,12 +136,16 @@ class Pipeline:
 
     def close(self) -> None:
         """Wait until everything that was put in is hashed and written. More may follow."""
-        if self._lanes:
+        if not self._lanes:
+            return
+        try:
             self._hand_on()
             self._lanes[0].items.put(None)
             for lane in self._lanes:
                 lane.join()
+        finally:
             self._lanes = ()
+            _with_threads.release()
 
     def __enter__(self) -> Self:
         return self
