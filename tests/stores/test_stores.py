@@ -123,7 +123,7 @@ def test_only_plain_files_of_the_store_are_opened_and_listed(tmp_path: Path) -> 
 def test_more_open_uploads_than_the_process_has_descriptors_for_are_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(resource, "getrlimit", lambda kind: (256, 256))
+    monkeypatch.setattr(resource, "getrlimit", lambda _kind: (256, 256))
     store = LocalStore(tmp_path)
     stagings = [store.stage() for _ in range(64)]
     with pytest.raises(Unavailable):

@@ -11,8 +11,8 @@ import click
 
 from wharfinger import names
 from wharfinger.cli import credentials, output
-from wharfinger.cli.network import Network, network_options
 from wharfinger.cli.listing import fetch_listing, record_of
+from wharfinger.cli.network import Network, network_options
 from wharfinger.cli.options import header_option, headers_of, policy_option, timeout_option
 from wharfinger.units import show_size
 

@@ -29,7 +29,6 @@ def parse_digest(value: str) -> dict[str, bytes]:
         RequestError: the field is malformed, names an algorithm twice, or a digest has
             the wrong length.
     """
-
     import http_sf  # late: it takes 15 ms, and most transfers have no digest to parse
 
     def twice(key: str, _where: str) -> None:

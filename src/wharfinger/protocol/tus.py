@@ -136,7 +136,7 @@ def number(headers: Headers, name: str) -> int | None:
     Raises:
         BadResponse: it is no non-negative integer, or came twice.
     """
-    values = headers.get_all(name)
+    values = list(headers.get_all(name))
     if not values:
         return None
     if len(values) > 1 or not _NUMBER.fullmatch(values[0]):
