@@ -89,7 +89,7 @@ EXITS = {
 
 @pytest.mark.parametrize("as_json", [False, True], ids=["text", "json"])
 @pytest.mark.parametrize(("reply", "options", "code", "error"), EXITS.values(), ids=EXITS)
-def test_the_exit_code_tells_what_happened(  # noqa: PLR0917
+def test_the_exit_code_tells_what_happened(
     reply: bytes,
     options: list[str],
     code: int,

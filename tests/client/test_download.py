@@ -178,7 +178,7 @@ CONTENTS: dict[str, tuple[bytes, str, dict[str, object], type[Rejected]]] = {
 @pytest.mark.parametrize(
     ("content", "claimed", "options", "error"), CONTENTS.values(), ids=CONTENTS.keys()
 )
-def test_what_the_bytes_say_decides(  # noqa: PLR0917
+def test_what_the_bytes_say_decides(
     content: bytes,
     claimed: str,
     options: dict[str, object],

@@ -155,7 +155,7 @@ REFUSED: dict[str, tuple[str, bytes, Policy, type[Rejected]]] = {
 
 
 @pytest.mark.parametrize(("name", "content", "policy", "error"), REFUSED.values(), ids=REFUSED)
-def test_no_refused_file_opens_a_connection(  # noqa: PLR0917
+def test_no_refused_file_opens_a_connection(
     name: str,
     content: bytes,
     policy: Policy,
