@@ -188,6 +188,8 @@ def fetch_all(
         UsageError: the number is none, or an item is neither a URL nor a pair.
         LocalFileError: the folder is not there.
     """
+    if isinstance(items, str) or not isinstance(items, Iterable):
+        raise UsageError("The URLs must be a list, also when there is one.")
     if isinstance(concurrency, bool) or not isinstance(concurrency, int):
         raise UsageError("concurrency must be a whole number.")
     if not 1 <= concurrency <= MAX_CONCURRENCY:

@@ -21,7 +21,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Self
 
 from wharfinger.client import heads
-from wharfinger.errors import LocalFileError, WharfingerError
+from wharfinger.errors import BadResponse, LocalFileError, WharfingerError
 from wharfinger.net.cancelling import Cancelled, Canceller
 
 if TYPE_CHECKING:
@@ -119,7 +119,8 @@ class Helpers:
         """
         errors = [segment.error for segment in self.segments if segment.error is not None]
         for error in errors:
-            if isinstance(error, LocalFileError):
+            known = isinstance(error, (WharfingerError, Cancelled, heads.StartOver))
+            if isinstance(error, LocalFileError) or not known:
                 raise error
         return bool(errors)
 
@@ -193,7 +194,7 @@ class Helpers:
                     except WharfingerError as error:
                         if not retrying.again(error, watch.left()):
                             raise
-            except (WharfingerError, Cancelled, heads.StartOver) as error:
+            except BaseException as error:  # noqa: BLE001 - whoever waits for the segment gets it
                 segment.error = error
         with self._moved:
             self._moved.notify_all()
@@ -210,6 +211,13 @@ class Helpers:
             if heads.judge(answer, held).offset != held.offset:
                 raise heads.StartOver  # the whole again: it does not take ranges after all
             while count := answer.body.readinto(buffer):
+                if count > segment.end - segment.position:
+                    # What follows belongs to another segment, which may have been judged and
+                    # hashed already: not a byte of this may be written there.
+                    raise BadResponse(
+                        f"The server sent more than the bytes {held.offset} to {held.last} "
+                        "that were asked for."
+                    )
                 self.sink.write_at(buffer[:count], segment.position)
                 with self._moved:
                     segment.position += count

@@ -130,11 +130,9 @@ class Client:
         """Download a file; as `wharfinger.download`, with this client's defaults."""
         from wharfinger.client.downloading import Job, Rules
         from wharfinger.client.expectation import Expectation
-        from wharfinger.client.parallel import MAX_CONNECTIONS
         from wharfinger.client.sinks import FileSink, open_sink
 
-        if not _is(connections, int) or not 1 <= connections <= MAX_CONNECTIONS:
-            raise UsageError(f"connections must be a number from 1 to {MAX_CONNECTIONS}.")
+        _connections(connections)
         address = urls.parse(url)
         if expect is not None and not isinstance(expect, Expectation):
             expect = Expectation.of(expect)
@@ -270,7 +268,7 @@ class Client:
                 watch=watch,
                 retrying=retrying,
                 meter=meter,
-                connections=_count(connections, "connections"),
+                connections=_connections(connections),
                 chunk_size=None
                 if chunk_size is None
                 else _count(parse_size(chunk_size), "chunk_size"),
@@ -645,6 +643,14 @@ def _retries(count: int) -> int:
     if not _is(count, int) or count < 0:
         raise UsageError("retries must be a whole number, 0 or more.")
     return count
+
+
+def _connections(value: int) -> int:
+    from wharfinger.client.parallel import MAX_CONNECTIONS
+
+    if not _is(value, int) or not 1 <= value <= MAX_CONNECTIONS:
+        raise UsageError(f"connections must be a number from 1 to {MAX_CONNECTIONS}.")
+    return value
 
 
 def _count(value: int, name: str) -> int:

@@ -60,6 +60,7 @@ _STREAM_CHUNK: Final = 4 * 1024 * 1024
 _MAX_STREAM_CHUNK: Final = 8 * 1024 * 1024
 _MAX_REPLY: Final = 4 * 1024 * 1024
 _MAX_ANEW: Final = 3
+_MAX_IDLE: Final = 5
 _RESUMABLE: Final = ("Tus-Resumable", tus.VERSION)
 _UPLOADED: Final = frozenset({200, 204})
 _CREATED: Final = frozenset({200, 201})
@@ -360,6 +361,7 @@ class Job:
     def _drive(self, upload: _Upload, state: State, watch: Stopwatch) -> None:
         """Send what is missing of one upload, whatever comes between."""
         reached = 0
+        progress = _Progress()
         upload.retrying = upload.retrying.renewed()
         while not upload.complete or upload.last is None:
             method = "HEAD"
@@ -372,10 +374,17 @@ class Job:
                 else:
                     method = "PATCH"
                     self._patch(upload, state, watch)
+                    progress.see(upload)
+            except (AddressRefused, UsageError):
+                # The upload's address is of no use, now or in a later run.
+                state.forget()
+                raise
             except _Gone as gone:
                 self._begin_anew(upload, state, gone)
             except (TransferError, ResponseError) as error:
                 upload.known = False
+                if isinstance(error, ResponseError):
+                    progress.see(upload)
                 if upload.offset > reached:
                     reached, upload.retrying = upload.offset, upload.retrying.renewed()
                 self._recover(upload, state, method, error, watch)
@@ -596,6 +605,32 @@ def _worth(error: TransferError | ResponseError) -> bool:
     if isinstance(error, ResponseError):
         return tus.after("", error.status) is Next.WAIT
     return error.retryable
+
+
+class _Progress:
+    """Whether an upload gets anywhere: a server that never keeps what it was sent is given up.
+
+    Failures of the network are counted elsewhere; this counts answers that moved nothing.
+    """
+
+    def __init__(self) -> None:
+        self._anew = 0
+        self._best = -1
+        self._idle = 0
+
+    def see(self, upload: _Upload) -> None:
+        """Take note of an answer. Raises BadResponse when too many have moved nothing."""
+        if upload.anew != self._anew:
+            self._anew, self._best, self._idle = upload.anew, -1, 0
+        if upload.known and upload.offset > self._best:
+            self._best, self._idle = upload.offset, 0
+            return
+        self._idle += 1
+        if self._idle > _MAX_IDLE:
+            raise BadResponse(
+                f"The server answered {self._idle} times and keeps nothing beyond byte "
+                f"{max(self._best, 0)}."
+            )
 
 
 def _reply(answer: Answer) -> Reply:

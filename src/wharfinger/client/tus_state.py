@@ -169,7 +169,7 @@ def _parsed(content: bytes) -> list[Part]:
         if record["wharfinger"] != _FORMAT:
             return []
         parts = [Part(**values) for values in record["parts"]]
-    except (ValueError, TypeError, KeyError):
+    except (ValueError, TypeError, KeyError, RecursionError):
         return []
     sound = all(_sound(part.start, part.length, part.url, part.expires) for part in parts)
     return parts if sound else []

@@ -208,13 +208,19 @@ class GuardedConnection(HTTPConnection):
         if wire is None:
             raise ConnectFailed("The connection is closed.")
         early: Head | None = None
+        interims = 0
 
         def heard() -> bool:
-            nonlocal early
+            nonlocal early, interims
             patience = waiting.head()
             while early is None:
                 head = _read_head(wire, patience)
                 early = None if _interim(head) else head
+                interims += 1
+                if early is None and interims > _MAX_INTERIM:
+                    raise BadResponse(
+                        f"More than {_MAX_INTERIM} interim answers came, and no final one."
+                    )
                 if not wire.holds:
                     break
             return early is not None

@@ -103,6 +103,6 @@ class Patience:
         if self._until is not None and now >= self._until - 0.001:
             seconds = now - self._started
             return TransferTimeout(
-                f"{self._what} took longer than {seconds:.1f} s {self._until_what}."
+                f"{self._what} took longer than {seconds:.1f} s {self._until_what}".rstrip() + "."
             )
         return TransferTimeout(f"{self._what}: nothing moved for {self._silence:g} s.")
