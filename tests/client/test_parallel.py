@@ -309,3 +309,26 @@ def test_an_interruption_by_the_user_stops_all_connections(peer: StartPeer, fold
 def test_a_number_of_connections_is_from_1_to_16(connections: object, folder: Path) -> None:
     with pytest.raises(UsageError):
         fetch("http://127.0.0.1:1/", connections=connections)
+
+
+def test_a_chunked_part_that_runs_over_reaches_no_other_segment(
+    peer: StartPeer, folder: Path
+) -> None:
+    evil = b"X" * 300_000
+
+    def too_much(exchange: Exchange, first: int, last: int) -> bool:
+        if first == 0 or last == len(CONTENT) - 1:
+            return False
+        body = CONTENT[first : last + 1] + evil
+        exchange.send(
+            b"HTTP/1.1 206 Partial Content\r\nTransfer-Encoding: chunked\r\n"
+            b'ETag: "v1"\r\nContent-Range: bytes %d-%d/%d\r\n\r\n'
+            % (first, last, len(CONTENT))
+            + b"%x\r\n%s\r\n0\r\n\r\n" % (len(body), body)
+        )
+        return True
+
+    got = fetch(peer(Site(instead=too_much)).url, sha256=SHA256)
+    assert got.sha256 == SHA256
+    assert hashlib.sha256((folder / "out.bin").read_bytes()).hexdigest() == SHA256
+    assert listing(folder) == ["out.bin"]

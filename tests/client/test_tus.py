@@ -655,7 +655,7 @@ def test_an_upload_of_another_length_at_that_address_is_left_alone(
     [b"", b"nonsense", b"{}", b"[]", b'{"wharfinger": 2, "parts": []}',
      b'{"wharfinger": 1, "parts": [{"start": 0}]}', b'{"wharfinger": 1, "parts": 5}',
      b'{"wharfinger": 1, "parts": [{"start": 0, "length": "5"}]}',
-     b'{"wharfinger": 1, "parts": [{"start": 5, "length": 5}]}'],
+     b'{"wharfinger": 1, "parts": [{"start": 5, "length": 5}]}', b"[" * 60_000],
 )  # fmt: skip
 def test_a_state_that_cannot_be_read_begins_anew(
     content: bytes, start: Start, file: Path, state: Path
@@ -757,3 +757,47 @@ def test_a_join_that_is_refused_for_a_moment_is_asked_for_again(start: Start, fi
     peer.faults.append(once("POST", 503, nth=4))
     put("a.bin", peer.url, connections=3, retries=1)
     assert peer.only.data == file.read_bytes()
+
+
+def test_a_server_that_keeps_nothing_of_what_it_acknowledges_is_given_up(
+    start: Start, file: Path
+) -> None:
+    def forgets(asked: Asked, handler: Handler) -> bool:
+        if asked.method == "PATCH":
+            handler.answer(204, {})
+            return True
+        return False
+
+    peer = start(faults=[forgets])
+    with pytest.raises(BadResponse, match="keeps nothing"):
+        put(file, peer.url, retries=100)
+    assert len(peer.sent("PATCH")) < 20
+
+
+def test_a_server_that_contradicts_itself_for_ever_is_given_up(start: Start, file: Path) -> None:
+    def swings(asked: Asked, handler: Handler) -> bool:
+        if asked.method == "PATCH":
+            handler.answer(409, {})
+            return True
+        if asked.method == "HEAD":
+            offset = 10 * (len(handler.peer.sent("HEAD")) % 2)
+            handler.answer(200, {"Upload-Offset": str(offset), "Upload-Length": str(SIZE)})
+            return True
+        return False
+
+    peer = start(faults=[swings])
+    with pytest.raises(BadResponse):
+        put(file, peer.url, retries=100)
+    assert len(peer.sent("PATCH")) < 40
+
+
+def test_a_refused_location_is_not_remembered(start: Start, file: Path, state: Path) -> None:
+    peer = start(faults=[once("POST", 201, Location="http://169.254.169.254/u")])
+    with pytest.raises(AddressRefused):
+        put(file, peer.url)
+    assert put(file, peer.url).status in {200, 204}
+
+
+def test_no_more_connections_than_a_server_can_be_asked_for(file: Path) -> None:
+    with pytest.raises(UsageError, match="1 to 16"):
+        put(file, "http://127.0.0.1:9999/files", connections=17)
