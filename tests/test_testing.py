@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import io
-import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import BinaryIO
@@ -268,7 +267,7 @@ def test_a_store_that_loses_files_when_it_is_opened_again_is_found(tmp_path: Pat
 
     def make() -> Store:
         if opened:  # one file is missing
-            shutil.rmtree(next((tmp_path / "files").iterdir()))
+            next(path for path in (tmp_path / "files").rglob("*") if path.is_file()).unlink()
         opened.append(LocalStore(tmp_path))
         return opened[-1]
 
