@@ -8,7 +8,7 @@ being received. Every byte is hashed and written once and in its order.
 A failure is raised by the next call, and nothing is written after it. What was put in
 before an interruption is still written: afterwards the file is as if one thread had done
 it all. Content of less than a MiB never starts a thread, and neither does a download
-beside two others that did: they keep the processors busy, and memory is bounded.
+beside another one that does: they keep the processors busy, and memory is bounded.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from wharfinger.inspection import Buffer
 
-_BUFFER: Final = 512 * 1024
+_BUFFER: Final = 256 * 1024
 _FIRST_BUFFER: Final = 128 * 1024
 _RING: Final = 4
 _THREADS_FROM: Final = 1024 * 1024
@@ -34,7 +34,7 @@ _THREADS_FROM: Final = 1024 * 1024
 _AT_LEAST_EVERY: Final = 0.05
 
 
-_with_threads: Final = BoundedSemaphore(2)
+_with_threads: Final = BoundedSemaphore(1)
 
 
 class Digest(Protocol):
