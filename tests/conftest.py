@@ -13,7 +13,6 @@ import pytest
 from support.peer import Handler, Peer
 from support.processes import httpbin_server
 
-
 # A suite that a shell started in the background has Ctrl-C ignored, and so would have every
 # program that a test starts and interrupts.
 signal.signal(signal.SIGINT, signal.default_int_handler)
