@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
+import gc
 import hashlib
 import http.client
 import os
 import signal
+import socket
 import threading
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
+from aiohttp import web
 
 from support.served import Served, eventually, serve
 from support.services import blobs_on_disk
+from wharfinger.server.run import stop_accepting
 
 MIB = 1024 * 1024
 BINARY = {"Content-Type": "application/octet-stream"}
@@ -150,3 +156,31 @@ def test_after_the_end_of_a_process_nothing_of_an_unfinished_upload_is_left(
         served.stop(number)
         connection.close()
     assert blobs_on_disk(tmp_path / "data") == []
+
+
+@pytest.mark.parametrize("turns", range(5))
+def test_a_connection_that_is_accepted_while_the_server_stops_is_not_lost(turns: int) -> None:
+    """Each turn of the loop is a step of accepting; stopping in any of them leaks no socket."""
+
+    async def answer(_: web.BaseRequest) -> web.Response:
+        return web.Response()
+
+    async def stop_while_accepting(listener: socket.socket) -> None:
+        runner = web.ServerRunner(web.Server(answer))
+        await runner.setup()
+        site = web.SockSite(runner, listener)
+        await site.start()
+        await asyncio.sleep(0.02)
+        with socket.create_connection(listener.getsockname()):
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            await stop_accepting(listener)
+            await site.stop()
+            await asyncio.sleep(0.02)
+            await runner.cleanup()
+
+    with socket.create_server(("127.0.0.1", 0)) as listener, warnings.catch_warnings():
+        listener.setblocking(False)
+        warnings.simplefilter("error", ResourceWarning)
+        asyncio.run(stop_while_accepting(listener))
+        gc.collect()

@@ -140,12 +140,22 @@ async def _serve(
                 )
             )
             await stop.wait()
+            await stop_accepting(listener)
             # Not left to cleanup(): from its first moment on, aiohttp drops what uploads send.
             await site.stop()
             await shell.finish(_STOP_SECONDS)
         finally:
             janitor.cancel()
             await runner.cleanup()
+
+
+async def stop_accepting(listener: socket.socket) -> None:
+    """Accept nothing more, and let what was accepted already become connections.
+
+    asyncio loses a connection, socket and all, when its server is closed between the two.
+    """
+    asyncio.get_running_loop().remove_reader(listener)
+    await asyncio.sleep(0)
 
 
 def _descriptors() -> int:
