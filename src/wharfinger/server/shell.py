@@ -21,6 +21,7 @@ from aiohttp import StreamReader, hdrs, web
 from wharfinger.errors import LengthMismatch
 from wharfinger.names import show
 from wharfinger.protocol.headers import Headers
+from wharfinger.server.sending import send_file
 from wharfinger.units import MIB
 from wharfinger.web import Answer, Exchange, FileBody, RequestHead, WebInterface
 from wharfinger.web.routes import LIVE
@@ -124,7 +125,7 @@ class Shell:
                 response.force_close()
             if isinstance(answer.body, FileBody):
                 await response.prepare(request)
-                await _send_file(request, response, answer.body)
+                await send_file(request, response, answer.body)
         finally:
             answer.close()
         return response
@@ -206,19 +207,3 @@ def _response(answer: Answer) -> web.StreamResponse:
         response.headers[name] = value
     response.headers[hdrs.SERVER] = "wharfinger"  # and no version (ASVS 13.4.6)
     return response
-
-
-async def _send_file(
-    request: web.BaseRequest, response: web.StreamResponse, body: FileBody
-) -> None:
-    loop = asyncio.get_running_loop()
-    for span in body.spans:
-        transport = request.transport
-        if transport is None or transport.is_closing():
-            raise ConnectionResetError("the client is gone")
-        sent = await loop.sendfile(transport, body.file, span.start, span.length)
-        if sent != span.length:
-            # The head promised more: only the end of the connection tells the client.
-            transport.abort()
-            raise ConnectionResetError("a stored file became shorter while it was sent")
-    await response.write_eof()
