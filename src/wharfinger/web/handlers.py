@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Final, Literal
 
 from wharfinger.errors import NotFound, RequestError
-from wharfinger.service import READ, SHARE, WRITE, FileState, StoredFile
+from wharfinger.service import READ, WRITE, FileState, StoredFile
 from wharfinger.web.answers import Answer, empty_answer, json_answer
 from wharfinger.web.asking import Asked, JsonBody, Wanted
 from wharfinger.web.delivering import PRIVATE, deliver, public_caching, stored_representation
 from wharfinger.web.intake import Intaken, begin_intake
-from wharfinger.web.representing import base_url, file_record, link_record, link_url
+from wharfinger.web.representing import base_url, file_record
 
 # Headers by which the resumable protocols announce themselves; neither is served yet.
 _RESUMABLE: Final = ("Tus-Resumable", "Upload-Complete", "Upload-Draft-Interop-Version")
@@ -51,30 +50,6 @@ def get_file(asked: Asked) -> Answer:
     stored, public = asked.gate.readable(asked.head, asked.parameters["id"])
     caching = public_caching(stored, asked.wharf.now()) if public else PRIVATE
     return deliver_stored(asked, stored, cache_control=caching)
-
-
-def follow_link(asked: Asked) -> Answer:
-    """GET /d/{token}."""
-    wharf, head = asked.wharf, asked.head
-    link, stored = wharf.links.redeem(asked.parameters["token"])
-    disposition: Literal["attachment", "inline"] = (
-        "inline" if link.disposition == "inline" else "attachment"
-    )
-    # A limited link counts whole downloads, so it offers no ranges to count around.
-    answer = deliver_stored(
-        asked,
-        stored,
-        name=link.download_name,
-        disposition=disposition,
-        ranges=link.max_downloads is None,
-    )
-    if head.method == "GET" and answer.status in (200, 206):
-        try:
-            wharf.links.claim(link)
-        except BaseException:
-            answer.close()
-            raise
-    return answer
 
 
 def deliver_stored(
@@ -132,60 +107,6 @@ def remove_file(asked: Asked) -> Answer:
     _, stored = asked.gate.file(asked.head, WRITE, asked.parameters["id"])
     asked.wharf.remove(stored.id)
     return empty_answer(204)
-
-
-# --- links --------------------------------------------------------------------------------
-
-
-def share(asked: Asked) -> Wanted:
-    """POST /files/{id}/links."""
-    principal, stored = asked.gate.file(asked.head, SHARE, asked.parameters["id"])
-
-    def answer(body: Intaken | JsonBody) -> Answer:
-        assert isinstance(body, JsonBody)  # noqa: S101 - the sink below
-        wishes = body.table(("expires_in", "max_downloads", "download_name", "disposition"))
-        link = asked.wharf.share(stored.id, owner=principal.id, **_link_arguments(wishes))  # type: ignore[arg-type]
-        return json_answer(201, link_record(link, link_url(asked.wharf, asked.head, link)))
-
-    return Wanted(JsonBody(), answer)
-
-
-def list_links(asked: Asked) -> Answer:
-    """GET /files/{id}/links."""
-    _, stored = asked.gate.file(asked.head, SHARE, asked.parameters["id"])
-    links = [
-        link_record(link, link_url(asked.wharf, asked.head, link))
-        for link in asked.wharf.links.of_file(stored.id)
-    ]
-    return json_answer(200, {"links": links}, method=asked.head.method)
-
-
-def revoke_link(asked: Asked) -> Answer:
-    """DELETE /links/{link}."""
-    link = asked.gate.link(asked.head, SHARE, asked.parameters["link"])
-    asked.wharf.links.revoke(link.id)
-    return empty_answer(204)
-
-
-_LINK_KINDS: Final[Mapping[str, type]] = {
-    "expires_in": int,
-    "max_downloads": int,
-    "download_name": str,
-    "disposition": str,
-}
-
-
-def _link_arguments(wishes: Mapping[str, object]) -> dict[str, object]:
-    """Return the wishes that were made (null counts as none), their types checked."""
-    arguments: dict[str, object] = {}
-    for key, value in wishes.items():
-        if value is None:
-            continue
-        kind = _LINK_KINDS[key]
-        if not isinstance(value, kind) or isinstance(value, bool):
-            raise RequestError(f"{key} must be {'a number' if kind is int else 'text'}.")
-        arguments[key] = value
-    return arguments
 
 
 # --- the house ----------------------------------------------------------------------------

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from wharfinger.errors import MethodNotAllowed, NotFound
-from wharfinger.web import handlers
+from wharfinger.web import handlers, link_handlers
 from wharfinger.web.answers import Answer, json_answer
 from wharfinger.web.asking import Asked, Route
 from wharfinger.web.openapi import description
@@ -29,12 +29,12 @@ ROUTES: Final = (
           "Deliver a file", (200, 206, 304, 404, 412, 416)),
     Route("DELETE", "/files/{id}", handlers.remove_file, "write", "Remove a file", (204, 404)),
     Route("GET", "/files/{id}/info", handlers.file_info, "read", "The record of a file", (200, 404)),
-    Route("POST", "/files/{id}/links", handlers.share, "share",
+    Route("POST", "/files/{id}/links", link_handlers.share, "share",
           "Share a file by a link", (201, 400, 404, 409)),
-    Route("GET", "/files/{id}/links", handlers.list_links, "share",
+    Route("GET", "/files/{id}/links", link_handlers.list_links, "share",
           "The links of a file that still work", (200, 404)),
-    Route("DELETE", "/links/{link}", handlers.revoke_link, "share", "Revoke a link", (204, 404)),
-    Route("GET", "/d/{token}", handlers.follow_link, "",
+    Route("DELETE", "/links/{link}", link_handlers.revoke_link, "share", "Revoke a link", (204, 404)),
+    Route("GET", "/d/{token}", link_handlers.follow_link, "",
           "Deliver a file by a link", (200, 206, 304, 404, 412, 416)),
     Route("GET", "/policy/{collection}", handlers.policy, "", "The rules of a collection", (200, 404)),
     Route("GET", LIVE, handlers.live, "", "Whether the process answers", (200,)),
