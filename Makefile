@@ -71,13 +71,16 @@ clean:
 	$(PIP) install --quiet --upgrade 'pip>=25.1'
 	@touch $@
 
-# Editable, so that a pulled change runs without another install.
+# Editable, so that a pulled change runs without another install. Compiled, as pip does it with a
+# package that is not editable: else each start waits for it where Python may not write.
 .venv/.stamp-server: .venv/.stamp pyproject.toml
 	$(PIP) install --quiet --editable '.[server]'
+	@$(BIN)/python -m compileall -q src
 	@touch $@
 
 .venv/.stamp-test: .venv/.stamp pyproject.toml
 	$(PIP) install --quiet --editable '.[all]' --group test
+	@$(BIN)/python -m compileall -q src
 	@touch $@ .venv/.stamp-server
 
 .venv/.stamp-check: .venv/.stamp pyproject.toml

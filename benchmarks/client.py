@@ -14,7 +14,7 @@ from benchmarks.peers import WHARFINGER, Server, Service, find
 from benchmarks.rounds import Plan, medians
 from benchmarks.table import Row
 
-MEMORY_BOUND = 64  # MiB, whatever the size
+MEMORY_BOUND = 40  # MiB, whatever the size
 
 
 def uploads(plan: Plan, sink: Server, service: Service, large: Path) -> Iterator[Row]:
