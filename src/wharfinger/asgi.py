@@ -80,7 +80,7 @@ class App:
             head = replace(head, principal=principal)
         exchange = self._interface.exchange(head)
         try:
-            answer = await self._run(exchange.begin)
+            answer = exchange.at_once() or await self._run(exchange.begin)
             if answer is None:
                 answer = await self._take_in(exchange, receive)
         except BaseException:

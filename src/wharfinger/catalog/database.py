@@ -23,11 +23,12 @@ from typing import Any, Final, TypeVar
 from sqlalchemy import URL, Connection, create_engine, event
 from sqlalchemy.exc import DatabaseError, OperationalError
 
+from wharfinger.catalog.epoch import Epoch
 from wharfinger.catalog.migrations import migrate
 from wharfinger.errors import DataFolderError, StorageFull, Unavailable
 
 T = TypeVar("T")
-_Job = tuple[Callable[[Connection], Any], Future[Any]]
+_Job = tuple[Callable[[Connection], Any], Future[Any], bool]
 
 # A batch ends where a commit would hold its first writer back noticeably.
 _MAX_BATCH: Final = 256
@@ -68,6 +69,9 @@ class Catalog:
             raise DataFolderError(
                 f"The catalog {path.name!r} cannot be opened: {_cause(error)}."
             ) from error
+        self._epoch = Epoch(path.with_suffix(".epoch"))
+        # A crash may have come between a revocation and the moving of the epoch.
+        self._epoch.advance()
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._writer = threading.Thread(
             target=self._write_on, name="wharfinger-catalog", daemon=True
@@ -83,16 +87,22 @@ class Catalog:
         with _translated(), self._engine.connect() as connection:
             return function(connection)
 
-    def write(self, function: Callable[[Connection], T]) -> T:
+    def write(self, function: Callable[[Connection], T], *, revokes: bool = False) -> T:
         """Run `function` in a transaction and return its result once that is committed.
 
-        Whatever `function` raises is raised here, and nothing it wrote remains.
+        Whatever `function` raises is raised here, and nothing it wrote remains. With
+        `revokes`, nobody believes what was read before any more when this returns.
         """
         if self._closed:
             raise Unavailable("The service is closing.")
         future: Future[T] = Future()
-        self._jobs.put((function, future))
+        self._jobs.put((function, future, revokes))
         return future.result()
+
+    @property
+    def epoch(self) -> int:
+        """A number that changes with every write that revokes, in whichever process."""
+        return self._epoch.value
 
     def close(self) -> None:
         """Finish the writes that were begun and close the file."""
@@ -113,16 +123,16 @@ class Catalog:
                         last = True
                         break
                     batch.append(following)
-                _commit_together(connection, batch)
+                _commit_together(connection, batch, self._epoch)
                 if last:
                     break
 
 
-def _commit_together(connection: Connection, batch: list[_Job]) -> None:
+def _commit_together(connection: Connection, batch: list[_Job], epoch: Epoch) -> None:
     results: list[tuple[Future[Any], Any]] = []
     try:
         connection.exec_driver_sql("BEGIN IMMEDIATE")
-        for function, future in batch:
+        for function, future, _ in batch:
             connection.exec_driver_sql("SAVEPOINT one")
             try:
                 result = function(connection)
@@ -136,10 +146,12 @@ def _commit_together(connection: Connection, batch: list[_Job]) -> None:
     except Exception as error:  # noqa: BLE001 - the transaction as a whole failed: tell every caller
         with contextlib.suppress(OperationalError):  # SQLite may have rolled back by itself
             connection.exec_driver_sql("ROLLBACK")
-        for _, future in batch:
+        for _, future, _ in batch:
             if not future.done():
                 future.set_exception(_translate(error))
     else:
+        if any(revokes for _, _, revokes in batch):
+            epoch.advance()
         for future, result in results:
             future.set_result(result)
 

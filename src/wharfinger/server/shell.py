@@ -13,7 +13,6 @@ import logging
 import time
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import Executor
-from dataclasses import replace
 from typing import Final, TypeVar
 
 from aiohttp import StreamReader, hdrs, web
@@ -21,10 +20,11 @@ from aiohttp import StreamReader, hdrs, web
 from wharfinger.errors import LengthMismatch
 from wharfinger.names import show
 from wharfinger.protocol.headers import Headers
+from wharfinger.server.plain import plain_answer
 from wharfinger.server.sending import send_file
 from wharfinger.units import MIB
 from wharfinger.web import Answer, Exchange, FileBody, RequestHead, WebInterface
-from wharfinger.web.routes import LIVE
+from wharfinger.web.remembering import SMALL, with_bytes
 
 T = TypeVar("T")
 log = logging.getLogger("wharfinger.access")
@@ -34,8 +34,6 @@ BATCH: Final = 1 * MIB
 GATHER_SECONDS: Final = 0.2
 # A sender that is silent for so long has gone, whatever its socket says.
 SILENCE_SECONDS: Final = 60
-# Up to this size reading a file costs less than the several steps of sendfile.
-SMALL: Final = 128 * 1024
 
 
 class Shell:
@@ -65,7 +63,7 @@ class Shell:
         self._idle.clear()
         began = time.perf_counter()
         try:
-            response = await self._answer(request)
+            response = self._plainly(request) or await self._answer(request)
             if self._log_requests:
                 _log(request, response, time.perf_counter() - began)
             return response
@@ -84,13 +82,15 @@ class Shell:
             async with asyncio.timeout(seconds):
                 await self._idle.wait()
 
+    def _plainly(self, request: web.BaseRequest) -> web.StreamResponse | None:
+        return None if self._stopping else plain_answer(request, self._interface.memory)
+
     async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
         head = _head(request)
         exchange = self._interface.exchange(head)
         try:
-            if head.path == LIVE:
-                answer = exchange.begin()  # says that the loop turns, so it waits for no thread
-            else:
+            answer = exchange.at_once()
+            if answer is None:
                 answer = await self._run(lambda: _with_small_file_read(exchange.begin()))
             if answer is None:
                 answer = await self._receive(request, exchange)
@@ -148,10 +148,7 @@ def _with_small_file_read(answer: Answer | None) -> Answer | None:
         return answer
     if sum(span.length for span in answer.body.spans) > SMALL:
         return answer
-    try:
-        return replace(answer, body=answer.body.read())
-    finally:
-        answer.close()
+    return with_bytes(answer)
 
 
 async def batches(content: StreamReader) -> AsyncIterator[bytes]:

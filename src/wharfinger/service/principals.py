@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Final
 
 from wharfinger.errors import UsageError
@@ -24,6 +25,7 @@ class Principal:
         id: stable and unique, such as "user:7"; files sent by it belong to it.
         scopes: some of `read`, `write`, `share`, `admin`.
         collections: names of the collections it may use; None for all.
+        expires_at: when what it was recognised by (a token) ends; None for never.
 
     Raises:
         UsageError: the id is empty or a scope is unknown.
@@ -32,6 +34,7 @@ class Principal:
     id: str
     scopes: frozenset[str]
     collections: frozenset[str] | None = None
+    expires_at: datetime | None = field(default=None, compare=False)
 
     def __post_init__(self) -> None:
         if not self.id:

@@ -3,6 +3,7 @@
 The folder of a service:
 
     DATA/catalog.sqlite3   records
+    DATA/catalog.epoch     tells processes when to forget what they remember of records
     DATA/files, staging    bytes (see stores.local)
     DATA/keys              the key ring that signs links
     DATA/lock              held while the catalog is brought up to date

@@ -62,7 +62,7 @@ def end_file(catalog: Catalog, store: Store, file_id: str, state: FileState, now
         link_statements.remove_of_file(connection, file_id)
         return ended
 
-    ended = catalog.write(end)
+    ended = catalog.write(end, revokes=True)
     store.delete(file_id)
     return ended
 

@@ -81,7 +81,12 @@ class Tokens:
         token = self._catalog().read(lambda connection: statements.by_digest(connection, digest))
         if token is None or (token.expires_at is not None and token.expires_at <= self._now()):
             return None
-        return Principal(id=token.principal, scopes=token.scopes, collections=token.collections)
+        return Principal(
+            id=token.principal,
+            scopes=token.scopes,
+            collections=token.collections,
+            expires_at=token.expires_at,
+        )
 
     def list(self) -> list[Token]:
         """Return all tokens, oldest first."""
@@ -93,7 +98,9 @@ class Tokens:
 
     def revoke(self, token_id: str) -> None:
         """Make a token worthless at once. Raises NotFound."""
-        if not self._catalog().write(lambda connection: statements.remove(connection, token_id)):
+        if not self._catalog().write(
+            lambda connection: statements.remove(connection, token_id), revokes=True
+        ):
             raise NotFound(f"There is no token with the id {token_id[:40]!r}.")
 
 

@@ -321,6 +321,11 @@ class Wharf:
         parts.catalog.read(lambda connection: statements.live_ids(connection, [""]))
         parts.store.check()
 
+    @property
+    def epoch(self) -> int:
+        """A number that changes when anything is revoked, removed or ended, by any process."""
+        return self._open().catalog.epoch
+
     def now(self) -> datetime:
         """Return the time by the service's clock."""
         return self._now()

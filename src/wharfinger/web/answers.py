@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from datetime import datetime
 from typing import BinaryIO, TypeAlias
 
 from wharfinger.errors import DataFolderError
-from wharfinger.protocol.delivery import Span
+from wharfinger.protocol.delivery import Representation, Span
 
 HeaderPairs: TypeAlias = tuple[tuple[str, str], ...]
 
@@ -46,16 +47,26 @@ class FileBody:
         self.file.close()
 
 
+@dataclass(frozen=True, slots=True)
+class Again:
+    """Says that whoever asks the same again, until a moment, may get the same representation."""
+
+    what: Representation
+    until: datetime | None
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Answer:
     """A whole response: `headers` is complete (with Content-Length), `body` fits it.
 
-    For HEAD the body is empty and Content-Length tells what GET would send.
+    For HEAD the body is empty and Content-Length tells what GET would send. `again` tells
+    whether it may be remembered.
     """
 
     status: int
     headers: HeaderPairs
     body: bytes | FileBody = b""
+    again: Again | None = None
 
     def close(self) -> None:
         """Let go of the body without sending it."""

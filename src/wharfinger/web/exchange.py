@@ -23,6 +23,7 @@ from wharfinger.web.answers import Answer, empty_answer
 from wharfinger.web.asking import Asked, Wanted
 from wharfinger.web.gate import Gate
 from wharfinger.web.intake import short_body
+from wharfinger.web.remembering import Memory
 from wharfinger.web.requests import RequestHead
 
 log = logging.getLogger("wharfinger")
@@ -34,6 +35,7 @@ class WebInterface:
     def __init__(self, wharf: Wharf) -> None:
         self.wharf = wharf
         self.gate = Gate(wharf)
+        self.memory = Memory(wharf)
 
     def exchange(self, head: RequestHead) -> Exchange:
         """Return the exchange for a request."""
@@ -50,10 +52,22 @@ class Exchange:
         self._received = 0
         self._busy = threading.RLock()
 
+    def at_once(self) -> Answer | None:
+        """Return the answer if it can be had without waiting for anything: an event loop may ask."""
+        try:
+            if self._head.path == routes.LIVE:  # says that the process answers, whatever is busy
+                return self.begin()
+            return self._interface.memory.answer(self._head)
+        except Exception as error:  # noqa: BLE001 - the outermost function: every error is an answer
+            return error_answer(error, self._head)
+
     def begin(self) -> Answer | None:
         """Return the answer, or None when the body is wanted first."""
         try:
+            keep = self._interface.memory.begin(self._head)
             outcome = self._dispatch()
+            if isinstance(outcome, Answer):
+                keep(outcome)
         except Exception as error:  # noqa: BLE001 - the outermost function: every error is an answer
             return error_answer(error, self._head)
         if isinstance(outcome, Answer):

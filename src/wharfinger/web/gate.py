@@ -73,18 +73,18 @@ class Gate:
         principal = self.admit(head, scope)
         return principal, _own(principal, self._wharf.info(file_id))
 
-    def readable(self, head: RequestHead, file_id: str) -> tuple[StoredFile, bool]:
-        """Return a file that the asker may read, and whether everybody may."""
+    def readable(self, head: RequestHead, file_id: str) -> tuple[StoredFile, Principal | None]:
+        """Return a file and the asker that may read it, or None where everybody may."""
         principal, invalid = self.identify(head)
         if principal is not None and principal.may(READ):
             stored = self._wharf.info(file_id)
             if self._is_public(stored):
-                return stored, True
-            return _own(principal, stored), False
+                return stored, None
+            return _own(principal, stored), principal
         with contextlib.suppress(NotFound):
             stored = self._wharf.info(file_id)
             if self._is_public(stored):
-                return stored, True
+                return stored, None
         if principal is None:
             raise _unauthenticated(invalid=invalid)
         _check_scope(principal, READ)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from datetime import timedelta
 from typing import Final, Literal
 
 from wharfinger.errors import NotFound, RequestError
 from wharfinger.service import READ, WRITE, FileState, StoredFile
-from wharfinger.web.answers import Answer, empty_answer, json_answer
+from wharfinger.web.answers import Again, Answer, empty_answer, json_answer
 from wharfinger.web.asking import Asked, JsonBody, Wanted
 from wharfinger.web.delivering import PRIVATE, deliver, public_caching, stored_representation
 from wharfinger.web.intake import Intaken, begin_intake
@@ -47,9 +49,17 @@ def upload(asked: Asked) -> Wanted:
 
 def get_file(asked: Asked) -> Answer:
     """GET /files/{id}."""
-    stored, public = asked.gate.readable(asked.head, asked.parameters["id"])
-    caching = public_caching(stored, asked.wharf.now()) if public else PRIVATE
-    return deliver_stored(asked, stored, cache_control=caching)
+    stored, reader = asked.gate.readable(asked.head, asked.parameters["id"])
+    now = asked.wharf.now()
+    if reader is not None:
+        what = stored_representation(stored)
+        until = min(filter(None, (stored.expires_at, reader.expires_at)), default=None)
+    else:
+        what = stored_representation(stored, cache_control=public_caching(stored, now))
+        # Its Cache-Control counts down to its end, second by second.
+        until = None if stored.expires_at is None else now + timedelta(seconds=1)
+    answer = deliver(asked.head, what, asked.wharf.open_file(stored), now=now)
+    return replace(answer, again=Again(what, until))
 
 
 def deliver_stored(

@@ -1,0 +1,164 @@
+"""What was handed out lately: small files, ready to go out again without a look at disk or catalog.
+
+The permission to do so is remembered with the file: an entry belongs to one path and one
+Authorization line, as the gate judged them. It is believed while the catalog's epoch is
+what it was before that judgement, which any revocation, removal or expiry by any process
+moves at once; until the time at which file, link or token end; and never for longer than
+`LONGEST`. The bytes stay on disk: an entry holds the open file, and reads it only when the
+system has it in memory, so that nothing here ever waits and an event loop may call it.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime
+from typing import BinaryIO, Final, cast
+
+from wharfinger.protocol.delivery import Representation
+from wharfinger.service import Wharf
+from wharfinger.units import KIB
+from wharfinger.web.answers import Answer, FileBody
+from wharfinger.web.delivering import deliver
+from wharfinger.web.requests import RequestHead
+
+SMALL: Final = 128 * KIB
+"""Files up to this many bytes are remembered: for larger ones the look-ups do not matter."""
+
+LONGEST: Final = 60.0
+"""Seconds after which an entry is made anew, whatever the epoch says."""
+
+_MOST: Final = 512
+# Ends a read that would wait for the disk (Linux); without it nothing is read here.
+_AT_ONCE: Final[int | None] = getattr(os, "RWF_NOWAIT", None)
+
+
+class Kept:
+    """A small file and what HTTP needs to know of it. The file is closed when nobody holds this."""
+
+    __slots__ = ("_descriptor", "answer", "believed_until", "rendered", "until", "what")
+
+    def __init__(
+        self, descriptor: int, answer: Answer, what: Representation, until: datetime | None
+    ) -> None:
+        self._descriptor = descriptor
+        self.answer = answer
+        """The head of the plain answer (200); its body is empty."""
+        self.what = what
+        self.until = until
+        self.believed_until = time.monotonic() + LONGEST
+        self.rendered = b""
+        """Room for a shell: the head as it goes over the wire."""
+
+    def read_into(self, buffer: memoryview) -> bool:
+        """Fill a buffer of the file's length; False when that would wait, or went wrong."""
+        if _AT_ONCE is None:
+            return False
+        try:
+            return os.preadv(self._descriptor, [buffer], 0, _AT_ONCE) == len(buffer)
+        except OSError:  # not in memory (EAGAIN), or a file system that cannot tell
+            return False
+
+    def __del__(self) -> None:
+        os.close(self._descriptor)
+
+
+class Memory:
+    """The files that a service handed out lately. Safe to use from any thread."""
+
+    def __init__(self, wharf: Wharf, *, most: int = _MOST) -> None:
+        self._wharf = wharf
+        self._most = most
+        self._entries: dict[tuple[str, str], Kept] = {}
+        self._epoch = -1
+        self._changing = threading.Lock()
+
+    def find(self, path: str, authorization: str) -> Kept | None:
+        """Return what a plain request for this path, with this Authorization line, may get."""
+        kept = self._entries.get((path, authorization))
+        if kept is None:
+            return None
+        if (
+            self._epoch != self._wharf.epoch
+            or time.monotonic() >= kept.believed_until
+            or (kept.until is not None and kept.until <= self._wharf.now())
+        ):
+            return None
+        return kept
+
+    def answer(self, head: RequestHead) -> Answer | None:
+        """Return the answer to a request, with its body in it, if that can be had at once."""
+        key = _key(head)
+        kept = None if key is None else self.find(*key)
+        if kept is None:
+            return None
+        content = bytearray(kept.what.length)
+        if not kept.read_into(memoryview(content)):
+            return None
+        file = cast("BinaryIO", io.BytesIO(content))
+        return with_bytes(deliver(head, kept.what, file, now=self._wharf.now()))
+
+    def begin(self, head: RequestHead) -> Callable[[Answer], None]:
+        """Return what takes the answer to a request, once it is there, to remember it."""
+        epoch, key = self._wharf.epoch, _key(head)
+
+        def keep(answer: Answer) -> None:
+            again, body = answer.again, answer.body
+            if key is None or again is None or not isinstance(body, FileBody):
+                return
+            if answer.status != _OK or again.what.length > SMALL:
+                return
+            try:
+                descriptor = os.dup(body.file.fileno())
+            except (OSError, AttributeError):  # a store that keeps no files
+                return
+            plain = replace(answer, body=b"", again=None)
+            self._keep(key, epoch, Kept(descriptor, plain, again.what, again.until))
+
+        return keep
+
+    def forget(self) -> None:
+        """Let go of everything, so that removed files give their room back."""
+        with self._changing:
+            self._entries = {}
+
+    def _keep(self, key: tuple[str, str], epoch: int, kept: Kept) -> None:
+        with self._changing:
+            if epoch != self._wharf.epoch:
+                return  # something was revoked while this was being judged
+            if epoch != self._epoch:
+                self._entries, self._epoch = {}, epoch
+            self._entries.pop(key, None)
+            while len(self._entries) >= self._most:
+                del self._entries[next(iter(self._entries))]
+            self._entries[key] = kept
+
+
+def with_bytes(answer: Answer) -> Answer:
+    """Return an answer with its file's bytes in it: one write then sends head and body."""
+    if not isinstance(answer.body, FileBody):
+        return answer
+    try:
+        return replace(answer, body=answer.body.read())
+    finally:
+        answer.close()
+
+
+_OK: Final = 200
+
+
+def _key(head: RequestHead) -> tuple[str, str] | None:
+    if head.method not in ("GET", "HEAD") or not head.path.startswith("/files/"):
+        return None
+    if head.query or head.length != 0:
+        return None
+    if head.principal is not None:  # the application's sign-in is asked every time
+        return None
+    lines = head.headers.get_all("Authorization")
+    if len(lines) > 1:
+        return None
+    return head.path, lines[0] if lines else ""
