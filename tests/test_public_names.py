@@ -37,24 +37,20 @@ def test_a_name_that_is_not_public_is_an_attribute_error() -> None:
         _ = wharfinger.nonsense
 
 
+OF_THE_CLIENT = [
+    "allow_private", "allow_hosts", "allow_networks", "allow_ports", "proxy", "trust_proxy",
+    "netrc", "tls", "headers", "auth", "timeout", "retries",
+]  # fmt: skip
 SIGNATURES = {
     "download": ["url", "dest", "expect", "policy", "max_size", "sha256", "connections", "resume",
-                 "overwrite", "remote_name", "decode", "allow_private", "allow_hosts", "allow_networks",
-                 "allow_ports", "proxy", "trust_proxy", "netrc", "tls", "headers", "auth", "timeout",
-                 "retries", "progress"],
+                 "overwrite", "remote_name", "decode", "progress", *OF_THE_CLIENT],
     "download_many": ["urls", "directory", "concurrency", "expect", "policy", "max_size", "resume",
-                      "overwrite", "allow_private", "allow_hosts", "allow_networks", "allow_ports",
-                      "proxy", "trust_proxy", "netrc", "tls", "headers", "auth", "timeout",
-                      "retries", "on_result"],
+                      "overwrite", "on_result", *OF_THE_CLIENT],
     "upload": ["file", "url", "protocol", "method", "field", "fields", "name", "type", "policy",
-               "digest", "idempotency_key", "connections", "chunk_size", "resume",
-               "allow_private", "allow_hosts", "allow_networks", "allow_ports", "proxy",
-               "trust_proxy", "netrc", "tls", "headers", "auth", "timeout", "retries", "progress",
-               "json"],
+               "digest", "idempotency_key", "connections", "chunk_size", "resume", "progress",
+               "json", *OF_THE_CLIENT],
     "upload_many": ["files", "url", "concurrency", "protocol", "method", "field", "fields",
-                    "policy", "digest", "chunk_size", "resume", "allow_private", "allow_hosts",
-                    "allow_networks", "allow_ports", "proxy", "trust_proxy", "netrc", "tls",
-                    "headers", "auth", "timeout", "retries", "on_result"],
+                    "policy", "digest", "chunk_size", "resume", "on_result", *OF_THE_CLIENT],
     "download_file": ["url", "output_path", "expected_prefix", "chunk_size", "timeout",
                       "allow_private", "headers", "auth"],
     "ProfilePictureUploader": ["user_id", "url", "timeout", "allow_private", "auth"],
@@ -65,6 +61,14 @@ SIGNATURES = {
 @pytest.mark.parametrize("name", SIGNATURES)
 def test_the_arguments_are_these(name: str) -> None:
     assert list(inspect.signature(getattr(wharfinger, name)).parameters) == SIGNATURES[name]
+
+
+@pytest.mark.parametrize("name", ["download", "download_many", "upload", "upload_many"])
+def test_what_a_plain_call_shares_with_the_client_is_the_same_there(name: str) -> None:
+    of_the_client = inspect.signature(wharfinger.Client).parameters
+    parameters = inspect.signature(getattr(wharfinger, name)).parameters
+    for option in OF_THE_CLIENT:
+        assert parameters[option] == of_the_client[option]
 
 
 @pytest.mark.parametrize("name", ["download", "upload"])

@@ -24,7 +24,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from inspect import signature
 from typing import TYPE_CHECKING, Any, Concatenate, Final, ParamSpec, Self, TypeVar
 
-from wharfinger.client import local, many, many_uploads, session
+from wharfinger.client import calls, local, many, many_uploads, session
 from wharfinger.net.cancelling import Canceller
 
 if TYPE_CHECKING:
@@ -189,7 +189,7 @@ def _made_like(
     return decorate
 
 
-@_twin_of(session.download)
+@_twin_of(calls.download)
 def download() -> None:
     """Return a file's facts once it lies, whole and verified, at its destination.
 
@@ -207,7 +207,7 @@ def download_many() -> None:
     """
 
 
-@_twin_of(session.upload)
+@_twin_of(calls.upload)
 def upload() -> None:
     """Return the server's reply to one file, or several, sent to it.
 

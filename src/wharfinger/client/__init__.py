@@ -8,13 +8,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from wharfinger.client.calls import download, upload
     from wharfinger.client.downloading import Download
     from wharfinger.client.local import inspect
     from wharfinger.client.many import DownloadReport, DownloadResult, download_many
     from wharfinger.client.many_uploads import UploadReport, UploadResult, upload_many
     from wharfinger.client.progress import Progress
     from wharfinger.client.reply import Reply
-    from wharfinger.client.session import Client, download, upload
+    from wharfinger.client.session import Client
     from wharfinger.client.timeouts import Timeout
 
 __all__ = [
@@ -44,10 +45,10 @@ _HOME_OF = {
     "Timeout": "timeouts",
     "UploadReport": "many_uploads",
     "UploadResult": "many_uploads",
-    "download": "session",
+    "download": "calls",
     "download_many": "many",
     "inspect": "local",
-    "upload": "session",
+    "upload": "calls",
     "upload_many": "many_uploads",
 }
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from wharfinger.client.body import content_of
+from wharfinger.client.sources import content_of
 from wharfinger.inspection import Facts, Inspection
 
 if TYPE_CHECKING:
-    from wharfinger.client.body import File
+    from wharfinger.client.sources import File
     from wharfinger.policy import Policy
 
 

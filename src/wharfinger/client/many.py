@@ -10,15 +10,15 @@ from __future__ import annotations
 import os
 import threading
 import unicodedata
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from queue import SimpleQueue
-from typing import TYPE_CHECKING, Final, Self, TypeAlias
+from typing import TYPE_CHECKING, Final, Self, TypeAlias, Unpack
 
 from wharfinger import names
-from wharfinger.client.retrying import DEFAULT_RETRIES
-from wharfinger.client.timeouts import DEFAULT_SECONDS
+from wharfinger.client import arguments
+from wharfinger.client.options import ClientOptions, shown_in_full
 from wharfinger.errors import (
     DestinationExists,
     DestinationUnsafe,
@@ -32,12 +32,7 @@ from wharfinger.net.cancelling import Cancelled, Canceller
 from wharfinger.net.urls import parse
 
 if TYPE_CHECKING:
-    import ssl
-
     from wharfinger.client.downloading import Download
-    from wharfinger.client.netrc_file import Netrc
-    from wharfinger.client.request import Auth
-    from wharfinger.client.timeouts import Timeout
     from wharfinger.policy import Policy
 
 Item: TypeAlias = str | tuple[str, str]
@@ -80,6 +75,7 @@ class DownloadReport:
 Told: TypeAlias = Callable[[DownloadResult], object]
 
 
+@shown_in_full
 def download_many(
     urls: Iterable[Item],
     directory: str | os.PathLike[str],
@@ -90,19 +86,8 @@ def download_many(
     max_size: int | str | None = None,
     resume: bool = True,
     overwrite: bool = False,
-    allow_private: bool = False,
-    allow_hosts: Sequence[str] = (),
-    allow_networks: Sequence[str] = (),
-    allow_ports: Sequence[int] | None = None,
-    proxy: str | None = None,
-    trust_proxy: bool = False,
-    netrc: Netrc = False,
-    tls: ssl.SSLContext | None = None,
-    headers: Mapping[str, str] | None = None,
-    auth: Auth | None = None,
-    timeout: float | Timeout = DEFAULT_SECONDS,
-    retries: int = DEFAULT_RETRIES,
     on_result: Told | None = None,
+    **client: Unpack[ClientOptions],
 ) -> DownloadReport:
     """Return how each of many downloads into one folder went; no single one ends the rest.
 
@@ -121,18 +106,10 @@ def download_many(
         max_size: the largest size of each.
         resume: go on from what an earlier call left, and leave what can be resumed.
         overwrite: replace files that are there.
-        allow_private: connect to private, loopback and link-local addresses as well.
-        allow_hosts: host names that are trusted wherever they lead.
-        allow_networks: networks that are trusted.
-        allow_ports: when given, the only ports that are connected to.
-        proxy: an HTTP proxy, or "environment".
-        trust_proxy: needed with `proxy`.
-        netrc: sign in as a .netrc file says.
-        tls: trusted certificates; the system's by default.
-        headers: header fields of every request.
-        auth: a (user, password) pair, or a token: it goes to every server of the list.
-        timeout: seconds, or a `Timeout`, for each file.
-        retries: how often each is tried again.
+        **client: how to connect, and as whom, as in `Client`: `allow_private`, `allow_hosts`,
+            `allow_networks`, `allow_ports`, `proxy`, `trust_proxy`, `netrc`, `tls`, `headers`,
+            `auth` (it goes to every server of the list); `timeout` and `retries` are for each
+            file.
 
     Raises:
         UsageError: the call itself is wrong.
@@ -140,19 +117,8 @@ def download_many(
     """
     from wharfinger.client.session import Client
 
-    with Client(
-        allow_private=allow_private,
-        allow_hosts=allow_hosts,
-        allow_networks=allow_networks,
-        allow_ports=allow_ports,
-        proxy=proxy,
-        trust_proxy=trust_proxy,
-        netrc=netrc,
-        tls=tls,
-        timeout=timeout,
-        retries=retries,
-    ) as client:
-        return client.download_many(
+    with Client(**client) as one:
+        return one.download_many(
             urls,
             directory,
             concurrency=concurrency,
@@ -161,8 +127,6 @@ def download_many(
             max_size=max_size,
             resume=resume,
             overwrite=overwrite,
-            headers=headers,
-            auth=auth,
             on_result=on_result,
         )
 
@@ -190,10 +154,7 @@ def fetch_all(
     """
     if isinstance(items, str) or not isinstance(items, Iterable):
         raise UsageError("The URLs must be a list, also when there is one.")
-    if isinstance(concurrency, bool) or not isinstance(concurrency, int):
-        raise UsageError("concurrency must be a whole number.")
-    if not 1 <= concurrency <= MAX_CONCURRENCY:
-        raise UsageError(f"concurrency must be from 1 to {MAX_CONCURRENCY}.")
+    arguments.concurrency(concurrency, MAX_CONCURRENCY)
     folder = Path(directory)
     if not folder.is_dir():
         raise LocalFileError(f"The folder {names.show(str(folder))} does not exist.")

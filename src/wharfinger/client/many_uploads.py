@@ -7,25 +7,20 @@ it is in the report.
 from __future__ import annotations
 
 import contextvars
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, TypeAlias
+from typing import TYPE_CHECKING, Final, TypeAlias, Unpack
 
-from wharfinger.client.retrying import DEFAULT_RETRIES
-from wharfinger.client.timeouts import DEFAULT_SECONDS
+from wharfinger.client import arguments
+from wharfinger.client.options import ClientOptions, shown_in_full
 from wharfinger.errors import UsageError, WharfingerError
 from wharfinger.net import cancelling
 from wharfinger.net.cancelling import Canceller
 
 if TYPE_CHECKING:
-    import ssl
-
-    from wharfinger.client.body import File
-    from wharfinger.client.netrc_file import Netrc
     from wharfinger.client.reply import Reply
-    from wharfinger.client.request import Auth
-    from wharfinger.client.timeouts import Timeout
+    from wharfinger.client.sources import File
     from wharfinger.policy import Policy
 
 DEFAULT_CONCURRENCY: Final = 4
@@ -56,6 +51,7 @@ class UploadReport:
 Told: TypeAlias = Callable[[UploadResult], object]
 
 
+@shown_in_full
 def upload_many(
     files: Iterable[File],
     url: str,
@@ -69,19 +65,8 @@ def upload_many(
     digest: bool = False,
     chunk_size: int | str | None = None,
     resume: bool = True,
-    allow_private: bool = False,
-    allow_hosts: Sequence[str] = (),
-    allow_networks: Sequence[str] = (),
-    allow_ports: Sequence[int] | None = None,
-    proxy: str | None = None,
-    trust_proxy: bool = False,
-    netrc: Netrc = False,
-    tls: ssl.SSLContext | None = None,
-    headers: Mapping[str, str] | None = None,
-    auth: Auth | None = None,
-    timeout: float | Timeout = DEFAULT_SECONDS,
-    retries: int = DEFAULT_RETRIES,
     on_result: Told | None = None,
+    **client: Unpack[ClientOptions],
 ) -> UploadReport:
     """Return how each of many uploads to one address went; no single one ends the rest.
 
@@ -102,37 +87,17 @@ def upload_many(
         digest: send the SHA-256 along.
         chunk_size: tus only: the largest request.
         resume: tus only: go on from what an earlier call left.
-        allow_private: connect to private, loopback and link-local addresses as well.
-        allow_hosts: host names that are trusted wherever they lead.
-        allow_networks: networks that are trusted.
-        allow_ports: when given, the only ports that are connected to.
-        proxy: an HTTP proxy, or "environment".
-        trust_proxy: needed with `proxy`.
-        netrc: sign in as a .netrc file says.
-        tls: trusted certificates; the system's by default.
-        headers: header fields of every request.
-        auth: a (user, password) pair, or a token.
-        timeout: seconds, or a `Timeout`, for each file.
-        retries: how often each is tried again.
+        **client: how to connect, and as whom, as in `Client`: `allow_private`, `allow_hosts`,
+            `allow_networks`, `allow_ports`, `proxy`, `trust_proxy`, `netrc`, `tls`, `headers`,
+            `auth`; `timeout` and `retries` are for each file.
 
     Raises:
         UsageError: the call itself is wrong.
     """
     from wharfinger.client.session import Client
 
-    with Client(
-        allow_private=allow_private,
-        allow_hosts=allow_hosts,
-        allow_networks=allow_networks,
-        allow_ports=allow_ports,
-        proxy=proxy,
-        trust_proxy=trust_proxy,
-        netrc=netrc,
-        tls=tls,
-        timeout=timeout,
-        retries=retries,
-    ) as client:
-        return client.upload_many(
+    with Client(**client) as one:
+        return one.upload_many(
             files,
             url,
             concurrency=concurrency,
@@ -144,8 +109,6 @@ def upload_many(
             digest=digest,
             chunk_size=chunk_size,
             resume=resume,
-            headers=headers,
-            auth=auth,
             on_result=on_result,
         )
 
@@ -168,10 +131,7 @@ def send_all(
     Raises:
         UsageError: the number is none.
     """
-    if isinstance(concurrency, bool) or not isinstance(concurrency, int):
-        raise UsageError("concurrency must be a whole number.")
-    if not 1 <= concurrency <= MAX_CONCURRENCY:
-        raise UsageError(f"concurrency must be from 1 to {MAX_CONCURRENCY}.")
+    arguments.concurrency(concurrency, MAX_CONCURRENCY)
     if isinstance(files, (str, bytes)):
         raise UsageError("upload_many takes several files.", hint="Pass a list of them.")
     canceller, outer = Canceller(), cancelling.current()

@@ -43,7 +43,7 @@ from wharfinger.protocol.tus import Abilities, Next
 from wharfinger.units import show_size
 
 if TYPE_CHECKING:
-    from wharfinger.client.body import Content
+    from wharfinger.client.content import Content
     from wharfinger.client.progress import Meter
     from wharfinger.client.retrying import Retrying
     from wharfinger.client.timeouts import Stopwatch
@@ -310,7 +310,7 @@ class Job:
 
     def _stream(self, fields: tuple[tuple[str, str], ...]) -> Reply:
         """Send what comes from a pipe: its length is told when its end is there."""
-        from wharfinger.client.body import content_of
+        from wharfinger.client.sources import content_of
 
         size = min(self.chunk_size or _STREAM_CHUNK, _MAX_STREAM_CHUNK)
         chunks = _ahead(_chunks(self.content.blocks(), size))

@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Final, Self
 if TYPE_CHECKING:
     from types import TracebackType
 
-    from wharfinger.client.body import Identity
+    from wharfinger.client.content import Identity
 
 _FORMAT: Final = 1
 _MAX_STATE: Final = 64 * 1024

@@ -17,7 +17,7 @@ from wharfinger.protocol.disposition import format_disposition
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from wharfinger.client.body import Content
+    from wharfinger.client.content import Content
     from wharfinger.client.progress import Meter
     from wharfinger.client.retrying import Retrying
     from wharfinger.client.timeouts import Stopwatch
