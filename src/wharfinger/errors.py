@@ -42,9 +42,11 @@ the same call may succeed later. The text says what happened, with the numbers;
     │   ├── PreconditionFailed
     │   └── RangeNotSatisfiable
     ├── Unauthenticated
+    │   └── PasswordRequired             a link asks for its password
     ├── Forbidden
     ├── NotFound                         absent, expired or not yours: one answer
     ├── NotReady                         known, but not (or no longer) to be handed out
+    ├── TooManyRequests                  later again
     ├── Unavailable                      a part the service needs is away
     ├── PortInUse
     └── InternalError
@@ -78,6 +80,7 @@ __all__ = [
     "NameRejected",
     "NotFound",
     "NotReady",
+    "PasswordRequired",
     "PortInUse",
     "PreconditionFailed",
     "RangeNotSatisfiable",
@@ -87,6 +90,7 @@ __all__ = [
     "SourceMissing",
     "StorageFull",
     "TooLarge",
+    "TooManyRequests",
     "TooSmall",
     "TransferError",
     "TransferTimeout",
@@ -549,6 +553,23 @@ class Unauthenticated(WharfingerError):
         self.invalid = invalid
 
 
+class PasswordRequired(Unauthenticated):
+    """A link asks for its password. `invalid` tells whether a wrong one was sent."""
+
+    code = "password-required"
+    title = "Password needed"
+    hint = "Send it by HTTP Basic authentication; the user name does not matter."
+
+    def __init__(
+        self,
+        detail: str = "This link has a password.",
+        *,
+        invalid: bool = False,
+        hint: str | None = None,
+    ) -> None:
+        super().__init__(detail, invalid=invalid, hint=hint)
+
+
 class Forbidden(WharfingerError):
     """The token lacks a scope. `scope` names it (empty: another proof is missing)."""
 
@@ -583,6 +604,20 @@ class NotReady(WharfingerError):
     title = "Not ready"
     http_status = 409
     retryable = True
+
+
+class TooManyRequests(WharfingerError):
+    """More was asked than may be in this time. `retry_after` is in seconds."""
+
+    code = "too-many-requests"
+    title = "Too many requests"
+    http_status = 429
+    exit_code = EXIT_NETWORK
+    retryable = True
+
+    def __init__(self, detail: str, *, retry_after: int, hint: str | None = None) -> None:
+        super().__init__(detail, hint=f"Try again in {retry_after} s." if hint is None else hint)
+        self.retry_after = retry_after
 
 
 class Unavailable(WharfingerError):

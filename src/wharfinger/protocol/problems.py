@@ -19,11 +19,13 @@ from wharfinger.errors import (
     MethodNotAllowed,
     NotFound,
     NotReady,
+    PasswordRequired,
     RangeNotSatisfiable,
     Rejected,
     RequestError,
     StorageFull,
     TooLarge,
+    TooManyRequests,
     Unauthenticated,
     Unavailable,
     UsageError,
@@ -51,6 +53,7 @@ _PUBLIC: Final = (
     Forbidden,
     NotFound,
     NotReady,
+    TooManyRequests,
     IntegrityError,
 )
 _FACTS: Final[tuple[tuple[type[WharfingerError], tuple[str, ...]], ...]] = (
@@ -144,6 +147,8 @@ def _fixed(error: WharfingerError) -> str:
 
 def _fields(error: WharfingerError) -> list[tuple[str, str]]:
     match error:
+        case PasswordRequired():
+            return [("WWW-Authenticate", 'Basic realm="wharfinger link", charset="UTF-8"')]
         case Unauthenticated():
             return [
                 ("WWW-Authenticate", _challenge(error="invalid_token" if error.invalid else ""))
@@ -151,6 +156,8 @@ def _fields(error: WharfingerError) -> list[tuple[str, str]]:
         case Forbidden() if _SCOPE.fullmatch(error.scope):
             challenge = _challenge(error="insufficient_scope", scope=error.scope)
             return [("WWW-Authenticate", challenge)]
+        case TooManyRequests():
+            return [("Retry-After", str(error.retry_after))]
         case MethodNotAllowed():
             return [("Allow", ", ".join(error.allowed))]
         case RangeNotSatisfiable():
