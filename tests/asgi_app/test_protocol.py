@@ -256,7 +256,8 @@ def test_cancelling_a_download_frees_the_file(wharf: Wharf) -> None:
 
 
 def test_a_send_that_fails_frees_the_file(wharf: Wharf) -> None:
-    stored = wharf.receive([samples.TEXT], collection="files")
+    # Larger than what is remembered, whose files stay open for the next request.
+    stored = wharf.receive([samples.TEXT * 20_000], collection="files")
 
     class Broken(Talk):
         async def send(self, message: Message) -> None:

@@ -114,7 +114,8 @@ async def _serve(
         ThreadPoolExecutor(_THREADS, thread_name_prefix="wharfinger") as pool,
         ThreadPoolExecutor(_THREADS, thread_name_prefix="wharfinger-finish") as finishing,
     ):
-        shell = Shell(WebInterface(wharf), pool, finishing, log_requests=log_requests)
+        interface = WebInterface(wharf)
+        shell = Shell(interface, pool, finishing, log_requests=log_requests)
         server = Server(
             shell,
             most=_descriptors() // 2,
@@ -127,7 +128,7 @@ async def _serve(
         )
         runner = web.ServerRunner(server, shutdown_timeout=_CANCEL_SECONDS)
         await runner.setup()
-        janitor = asyncio.create_task(_sweep_on(wharf, pool))
+        janitor = asyncio.create_task(_sweep_on(interface, pool))
         try:
             site = web.SockSite(runner, listener, backlog=_ACCEPT_AT_ONCE)
             await site.start()
@@ -168,11 +169,12 @@ def _descriptors() -> int:
     return most
 
 
-async def _sweep_on(wharf: Wharf, pool: ThreadPoolExecutor) -> None:
+async def _sweep_on(interface: WebInterface, pool: ThreadPoolExecutor) -> None:
     loop = asyncio.get_running_loop()
     while True:
         try:
-            report = await loop.run_in_executor(pool, wharf.sweep)
+            report = await loop.run_in_executor(pool, interface.wharf.sweep)
+            interface.memory.forget()
         except (WharfingerError, OSError) as error:
             log.error("the sweep failed and is tried again later: %s", error)  # noqa: TRY400
         else:

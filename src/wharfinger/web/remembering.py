@@ -82,13 +82,11 @@ class Memory:
         kept = self._entries.get((path, authorization))
         if kept is None:
             return None
-        if (
-            self._epoch != self._wharf.epoch
-            or time.monotonic() >= kept.believed_until
-            or (kept.until is not None and kept.until <= self._wharf.now())
-        ):
+        if self._epoch != self._wharf.epoch:
+            self.forget()
             return None
-        return kept
+        over = kept.until is not None and kept.until <= self._wharf.now()
+        return None if over or time.monotonic() >= kept.believed_until else kept
 
     def answer(self, head: RequestHead) -> Answer | None:
         """Return the answer to a request, with its body in it, if that can be had at once."""
