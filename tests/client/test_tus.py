@@ -286,8 +286,9 @@ def test_a_stream_that_the_policy_refuses_is_taken_back(start: Start) -> None:
 def test_what_came_from_a_stream_cannot_be_begun_anew(start: Start) -> None:
     peer = start(extensions=NO_CHECKSUM)
     peer.faults.append(once("PATCH", 404, nth=3))
-    with pytest.raises(BadResponse, match="stream"):
+    with pytest.raises(BadResponse, match="stream cannot be sent again") as caught:
         put(Pipe(bytes(4 * MIB)), peer.url, chunk_size=MIB, retries=2)
+    assert caught.value.hint == "Save the stream to a file first: a file is begun anew."
 
 
 # --- trouble on the way --------------------------------------------------------------------
@@ -350,12 +351,17 @@ def test_rule_37_an_upload_that_is_gone_is_begun_anew(
     assert put("a.bin", again.url).url == f"{again.origin}/files/2"
 
 
-def test_a_server_that_loses_every_upload_is_given_up(start: Start, file: Path) -> None:
+def test_a_server_that_loses_every_upload_is_given_up(
+    start: Start, file: Path, state: Path
+) -> None:
     peer = start(extensions=NO_CHECKSUM)
     peer.faults.append(gone)
-    with pytest.raises(BadResponse, match="loses"):
+    with pytest.raises(BadResponse, match="lost the upload 4 times") as caught:
         put("a.bin", peer.url, retries=9)
     assert len(peer.sent("POST")) == 4
+    # What would begin once more and be lost once more is not what to do.
+    assert caught.value.hint == "Tell who runs the server, or send the file as a form or raw."
+    assert list(state.iterdir()) == []
 
 
 def test_after_409_the_offset_is_asked_for_first(start: Start, file: Path) -> None:
@@ -769,8 +775,9 @@ def test_a_server_that_keeps_nothing_of_what_it_acknowledges_is_given_up(
         return False
 
     peer = start(faults=[forgets])
-    with pytest.raises(BadResponse, match="keeps nothing"):
+    with pytest.raises(BadResponse, match="keeps nothing") as caught:
         put(file, peer.url, retries=100)
+    assert "Tell who runs the server" in caught.value.hint
     assert len(peer.sent("PATCH")) < 20
 
 

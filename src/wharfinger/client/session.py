@@ -7,9 +7,10 @@ import time
 from typing import TYPE_CHECKING, Self
 
 from wharfinger.client import arguments
-from wharfinger.client.progress import Callback, Meter
+from wharfinger.client.call import Defaults
+from wharfinger.client.progress import Callback
 from wharfinger.client.request import Auth, callers_fields
-from wharfinger.client.retrying import DEFAULT_RETRIES, Retrying
+from wharfinger.client.retrying import DEFAULT_RETRIES
 from wharfinger.client.sources import File, content_of
 from wharfinger.client.timeouts import DEFAULT_SECONDS, Timeout
 from wharfinger.client.transport import Transport
@@ -34,7 +35,6 @@ if TYPE_CHECKING:
     from wharfinger.client.retrying import Sleep
     from wharfinger.client.sinks import Destination
     from wharfinger.net.patience import Clock
-    from wharfinger.net.urls import Url
     from wharfinger.policy import Policy
 
 
@@ -88,11 +88,13 @@ class Client:
         clock: Clock = time.monotonic,
         sleep: Sleep = cancelling.sleep,
     ) -> None:
-        self._fields = callers_fields(headers, auth)
-        self._timeout = Timeout.of(timeout)
-        self._retries = arguments.retries(retries)
-        self._sleep = sleep
-        self._netrc = netrc
+        self._defaults = Defaults(
+            fields=callers_fields(headers, auth),
+            netrc=netrc,
+            timeout=Timeout.of(timeout),
+            retries=arguments.retries(retries),
+            sleep=sleep,
+        )
         self._transport = Transport(
             guard
             or AddressGuard(
@@ -143,9 +145,15 @@ class Client:
             max_size=None if max_size is None else parse_size(max_size),
             sha256=sha256,
         )
-        theirs = self._theirs(address, headers, auth)
-        watch = self._limits(timeout).start(self._transport.clock)
-        retrying = self._retrying(retries)
+        call = self._defaults.call(
+            self._transport,
+            address,
+            headers=headers,
+            auth=auth,
+            timeout=timeout,
+            retries=retries,
+            progress=progress,
+        )
         sink = open_sink(
             dest,
             address,
@@ -154,14 +162,14 @@ class Client:
             remote_name=remote_name,
         )
         return Job(
-            transport=self._transport,
-            url=address,
-            theirs=theirs,
+            transport=call.transport,
+            url=call.url,
+            theirs=call.theirs,
             rules=rules,
             sink=sink,
-            watch=watch,
-            retrying=retrying,
-            meter=Meter(progress, self._transport.clock),
+            watch=call.watch,
+            retrying=call.retrying,
+            meter=call.meter,
             file_name=None if remote_name else sink.name if isinstance(sink, FileSink) else "",
             connections=connections,
             decode=decode,
@@ -192,8 +200,7 @@ class Client:
         wanted = None if expect is None else Expectation.of(expect)
         limit = None if max_size is None else parse_size(max_size)
         callers_fields(headers, auth)
-        limits, count = self._limits(timeout), self._retries if retries is None else retries
-        arguments.retries(count)
+        limits, count = self._defaults.timeout_for(timeout), self._defaults.retries_for(retries)
 
         def fetch(url: str, target: Path) -> Download:
             return self.download(
@@ -250,25 +257,25 @@ class Client:
             raise UsageError("name= and type= are for one file.")
         checked_fields = arguments.form_fields(fields)
         kind = check_protocol(protocol, method.upper(), checked_fields, len(files))
-        theirs = self._theirs(address, headers, auth)
-        watch = self._limits(timeout).start(self._transport.clock)
-        retrying = self._retrying(retries)
-        meter = Meter(progress, self._transport.clock)
+        call = self._defaults.call(
+            self._transport,
+            address,
+            headers=headers,
+            auth=auth,
+            timeout=timeout,
+            retries=retries,
+            progress=progress,
+        )
         contents = [content_of(item, name=name, type=type) for item in files]
         key = check_key(idempotency_key)
         if kind == "tus":
             from wharfinger.client.tus import Job as TusJob
 
             return TusJob(
-                transport=self._transport,
-                url=address,
-                theirs=theirs,
+                call=call,
                 content=contents[0],
                 policy=policy,
                 fields=checked_fields,
-                watch=watch,
-                retrying=retrying,
-                meter=meter,
                 connections=arguments.connections(connections),
                 chunk_size=arguments.chunk_size(chunk_size),
                 resume=resume,
@@ -281,9 +288,7 @@ class Client:
                 hint='Use protocol="tus", or leave them out.',
             )
         return Job(
-            transport=self._transport,
-            url=address,
-            theirs=theirs,
+            call=call,
             contents=contents,
             policy=policy,
             protocol=kind,
@@ -292,9 +297,6 @@ class Client:
             fields=checked_fields,
             digest=digest,
             idempotency_key=key,
-            watch=watch,
-            retrying=retrying,
-            meter=meter,
         ).run()
 
     def upload_many(
@@ -325,8 +327,7 @@ class Client:
         urls.parse(url)
         check_protocol(protocol, method.upper(), arguments.form_fields(fields), 1)
         callers_fields(headers, auth)
-        limits, count = self._limits(timeout), self._retries if retries is None else retries
-        arguments.retries(count)
+        limits, count = self._defaults.timeout_for(timeout), self._defaults.retries_for(retries)
 
         def send(file: File) -> Reply:
             return self.upload(
@@ -362,25 +363,6 @@ class Client:
         trace: TracebackType | None,
     ) -> None:
         self.close()
-
-    def _theirs(
-        self, url: Url, headers: Mapping[str, str] | None, auth: Auth | None
-    ) -> tuple[tuple[str, str], ...]:
-        own = callers_fields(headers, auth)
-        replaced = {name.lower() for name, _ in own}
-        fields = (*(pair for pair in self._fields if pair[0].lower() not in replaced), *own)
-        if self._netrc is False or any(name.lower() == "authorization" for name, _ in fields):
-            return fields
-        from wharfinger.client.netrc_file import auth_for
-
-        return (*fields, *callers_fields(None, auth_for(url, self._netrc)))
-
-    def _limits(self, timeout: float | Timeout | None) -> Timeout:
-        return self._timeout if timeout is None else Timeout.of(timeout)
-
-    def _retrying(self, retries: int | None) -> Retrying:
-        count = self._retries if retries is None else arguments.retries(retries)
-        return Retrying(retries=count, sleep=self._sleep)
 
 
 def _verifying(context: ssl.SSLContext) -> ssl.SSLContext:

@@ -17,12 +17,9 @@ from wharfinger.protocol.disposition import format_disposition
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from wharfinger.client.call import Call
     from wharfinger.client.content import Content
-    from wharfinger.client.progress import Meter
-    from wharfinger.client.retrying import Retrying
-    from wharfinger.client.timeouts import Stopwatch
-    from wharfinger.client.transport import Answer, Transport
-    from wharfinger.net.urls import Url
+    from wharfinger.client.transport import Answer
     from wharfinger.policy import Policy
 
 Protocol = Literal["multipart", "raw", "tus", "resumable", "auto"]
@@ -36,18 +33,13 @@ _MAX_KEY: Final = 255  # what the services accept that made the field known
 class Job:
     """One upload that is under way."""
 
-    transport: Transport
-    url: Url
-    theirs: tuple[tuple[str, str], ...]
+    call: Call
     contents: Sequence[Content]
     policy: Policy | None
     protocol: Protocol
     method: str
     field: str
     fields: Mapping[str, str]
-    watch: Stopwatch
-    retrying: Retrying
-    meter: Meter
     idempotency_key: str | None = None
     digest: bool = False
 
@@ -55,29 +47,33 @@ class Job:
         """Judge every file, send them, and return the server's reply."""
         if self.policy is not None:
             for content in self.contents:
-                content.judge(self.policy, self.meter)
+                content.judge(self.policy, self.call.meter)
         body, described = self._body()
         request = Request(
             method=self.method,
-            url=self.url,
+            url=self.call.url,
             ours=(*described, *self._promises(body)),
-            theirs=self.theirs,
+            theirs=self.call.theirs,
             body=body,
             repeatable=self._repeatable,
         )
         while True:
             body.begun = False
-            self.meter.enter("connecting")
+            self.call.meter.enter("connecting")
             try:
-                with self.transport.send(request, self.watch) as answer:
+                with self.call.transport.send(request, self.call.watch) as answer:
                     reply = self._reply(answer)
             except (TransferError, ResponseError) as error:
                 # Once bytes of the body went out, nobody knows whether it was stored.
                 safe = self._repeatable or not body.begun
-                if not (safe and body.replayable and self.retrying.again(error, self.watch.left())):
+                if not (
+                    safe
+                    and body.replayable
+                    and self.call.retrying.again(error, self.call.watch.left())
+                ):
                     raise
                 continue
-            self.meter.finish()
+            self.call.meter.finish()
             return reply
 
     @property
@@ -87,10 +83,10 @@ class Job:
 
     def _body(self) -> tuple[RawBody | FormBody, tuple[tuple[str, str], ...]]:
         if self.protocol != "raw":
-            form = FormBody.of(self.contents, self.fields, self.field, self.meter)
+            form = FormBody.of(self.contents, self.fields, self.field, self.call.meter)
             return form, (("Content-Type", form.framed.content_type),)
         content = self.contents[0]
-        given = {name.lower() for name, _ in self.theirs}
+        given = {name.lower() for name, _ in self.call.theirs}
         # A presigned PUT is signed with its headers: what nobody gave is not added.
         describes = self.method != "PUT"
         fields: list[tuple[str, str]] = []
@@ -98,7 +94,7 @@ class Job:
             fields.append(("Content-Type", content.type))
         if (describes or content.named) and "content-disposition" not in given:
             fields.append(("Content-Disposition", format_disposition("attachment", content.name)))
-        return RawBody(content=content, meter=self.meter), tuple(fields)
+        return RawBody(content=content, meter=self.call.meter), tuple(fields)
 
     def _promises(self, body: RawBody | FormBody) -> list[tuple[str, str]]:
         fields: list[tuple[str, str]] = []
