@@ -134,19 +134,13 @@ class App:
     async def _send_file(self, body: FileBody, receive: Receive, send: Send) -> None:
         # Servers swallow what is sent after the client left; only `receive` tells.
         gone = asyncio.ensure_future(_disconnected(receive))
+        blocks = body.blocks(_READ)
         try:
-            for span in body.spans:
-                position, end = span.start, span.start + span.length
-                while position < end and not gone.done():
-                    piece = await self._run(
-                        partial(_read_at, body, position, min(_READ, end - position))
-                    )
-                    if not piece:
-                        raise RuntimeError("a stored file is shorter than its record")
-                    position += len(piece)
-                    await send({"type": "http.response.body", "body": piece, "more_body": True})
-            if not gone.done():
-                await send({"type": "http.response.body", "body": b""})
+            while not gone.done():
+                block = await self._run(partial(next, blocks, b""))
+                await send({"type": "http.response.body", "body": block, "more_body": bool(block)})
+                if not block:
+                    break
         finally:
             gone.cancel()
 
@@ -207,11 +201,6 @@ async def _batches(receive: Receive) -> AsyncIterator[bytes]:
 async def _disconnected(receive: Receive) -> None:
     while (await receive())["type"] != "http.disconnect":
         pass
-
-
-def _read_at(body: FileBody, position: int, size: int) -> bytes:
-    body.file.seek(position)
-    return body.file.read(size)
 
 
 async def _lifespan(receive: Receive, send: Send) -> None:

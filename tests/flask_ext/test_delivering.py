@@ -65,7 +65,6 @@ def test_a_record_is_as_good_as_its_id(ask: Ask, files: Wharfinger, digits: Stor
         ("bytes=2-4", 206, b"234"),
         ("bytes=7-", 206, b"789"),
         ("bytes=-1", 206, b"9"),
-        ("bytes=0-0,9-9", 200, DIGITS),
     ],
 )
 def test_a_range_is_sent(
@@ -74,6 +73,19 @@ def test_a_range_is_sent(
     answer = ask(delivering(), headers={"Range": asked})
     assert (answer.status, answer.body) == (status, body)
     assert answer.headers["content-length"] == str(len(body))
+
+
+def test_several_ranges_are_sent_in_one_answer(ask: Ask, delivering: Delivering) -> None:
+    answer = ask(delivering(), headers={"Range": "bytes=0-1,8-"})
+    assert answer.status == 206
+    kind, _, boundary = answer.headers["content-type"].partition("; boundary=")
+    assert kind == "multipart/byteranges"
+    line = b"\r\nContent-Type: text/plain; charset=utf-8\r\n"
+    parts = answer.body.split(b"--" + boundary.encode())
+    assert [part for part in parts if b"Content-Range: bytes 0-1/10\r\n\r\n01\r\n" in part]
+    assert [part for part in parts if b"Content-Range: bytes 8-9/10\r\n\r\n89\r\n" in part]
+    assert answer.body.count(line) == 2
+    assert answer.headers["content-length"] == str(len(answer.body))
 
 
 def test_a_range_outside_is_416(ask: Ask, delivering: Delivering) -> None:

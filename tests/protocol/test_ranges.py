@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+import itertools
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wharfinger.protocol.ranges import Span, parse_range, resolve
+from wharfinger.protocol.ranges import Span, join, parse_range, resolve
 
 LENGTH = 1000
 
@@ -86,8 +88,8 @@ def test_a_range_outside_the_length_is_unsatisfiable(value: str) -> None:
         "items=0-1",
         "none",
         "bytes=0-1\n",
-        "bytes=" + "0-0," * 1023,
-        "bytes=0-" + "9" * 4096,
+        "bytes=" + "0-0," * 2047,
+        "bytes=0-" + "9" * 8192,
     ],
 )
 def test_what_is_not_understood_is_ignored(value: str) -> None:
@@ -95,9 +97,53 @@ def test_what_is_not_understood_is_ignored(value: str) -> None:
 
 
 def test_the_longest_field_is_still_read() -> None:
-    value = "bytes=" + "0-0," * 1022
-    assert len(value) == 4094
-    assert spans(value) == [(0, 1)] * 1022
+    value = "bytes=" + ",".join(["5-5", "0-1"] * 1023) + ",,"
+    assert len(value) == 8191
+    assert spans(value) == [(5, 1), (0, 2)]
+
+
+# Asked for (first byte, bytes), and what is sent.
+JOINED: dict[str, tuple[list[tuple[int, int]], list[tuple[int, int]]]] = {
+    "nothing": ([], []),
+    "one": ([(5, 10)], [(5, 10)]),
+    "apart": ([(0, 10), (500, 10)], [(0, 10), (500, 10)]),
+    "apart, backwards": ([(500, 10), (0, 10)], [(500, 10), (0, 10)]),
+    "overlapping": ([(0, 10), (5, 10)], [(0, 15)]),
+    "touching": ([(0, 10), (10, 10)], [(0, 20)]),
+    "the same twice": ([(3, 4), (3, 4)], [(3, 4)]),
+    "one within another": ([(0, 100), (10, 10)], [(0, 100)]),
+    "79 bytes between": ([(0, 10), (89, 10)], [(0, 99)]),
+    "80 bytes between": ([(0, 10), (90, 10)], [(0, 10), (90, 10)]),
+    "a chain, from behind": ([(200, 50), (100, 110), (0, 110)], [(0, 250)]),
+    "the place of the earliest of the joined": (
+        [(900, 10), (500, 10), (0, 10), (905, 50)],
+        [(900, 55), (500, 10), (0, 10)],
+    ),
+    "asked last, joined to the first": (
+        [(500, 10), (0, 10), (505, 10)],
+        [(500, 15), (0, 10)],
+    ),
+}
+
+
+@pytest.mark.parametrize(("asked", "sent"), JOINED.values(), ids=list(JOINED))
+def test_spans_that_overlap_or_nearly_touch_are_joined_in_the_order_of_asking(
+    asked: list[tuple[int, int]], sent: list[tuple[int, int]]
+) -> None:
+    found = join(Span(start=start, length=length) for start, length in asked)
+    assert [(span.start, span.length) for span in found] == sent
+
+
+@given(st.lists(st.tuples(st.integers(0, 400), st.integers(1, 60)), max_size=12))
+def test_joining_loses_no_byte_and_sends_none_twice(asked: list[tuple[int, int]]) -> None:
+    found = join(Span(start=start, length=length) for start, length in asked)
+    sent = [at for span in found for at in range(span.start, span.start + span.length)]
+    wanted = {at for start, length in asked for at in range(start, start + length)}
+    assert len(sent) == len(set(sent))
+    assert wanted <= set(sent)
+    # What was not asked for lies in a gap that is smaller than the head of a part.
+    edges = sorted((span.start, span.start + span.length) for span in found)
+    assert all(later[0] - earlier[1] >= 80 for earlier, later in itertools.pairwise(edges))
 
 
 @given(st.text("bytes=0123456789-, \t", max_size=40), st.integers(0, 50))

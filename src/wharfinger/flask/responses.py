@@ -8,7 +8,7 @@ from typing import Any, BinaryIO, Final
 
 from flask import Response, request
 
-from wharfinger.protocol.delivery import Span
+from wharfinger.protocol.ranges import Span
 from wharfinger.units import MIB
 from wharfinger.web import Answer, FileBody
 
@@ -46,8 +46,9 @@ def _file_iterable(body: FileBody) -> Iterable[bytes]:
     environ = request.environ
     wrapper = environ.get("wsgi.file_wrapper")
     size = _size_on_disk(body.file)
-    if wrapper is not None and size is not None and len(body.spans) == 1:
-        span = body.spans[0]
+    if wrapper is not None and size is not None and len(body.pieces) == 1:
+        (span,) = body.pieces
+        assert isinstance(span, Span)  # noqa: S101 - bytes stand only between spans
         whole = span.start == 0 and span.length == size
         if whole or environ.get("SERVER_SOFTWARE", "").startswith("gunicorn"):
             return wrapper(_SpanFile(body.file, span), _BATCH)  # type: ignore[no-any-return]  # PEP 3333
@@ -90,18 +91,13 @@ class _SpanFile:
 
 
 class _Pieces:
-    """The spans of a file in reads of 1 MiB; closes the file when the server is done."""
+    """The body in reads of 1 MiB; closes the file when the server is done."""
 
     def __init__(self, body: FileBody) -> None:
         self._body = body
 
     def __iter__(self) -> Iterator[bytes]:
-        for span in self._body.spans:
-            self._body.file.seek(span.start)
-            left = span.length
-            while left > 0 and (piece := self._body.file.read(min(_BATCH, left))):
-                left -= len(piece)
-                yield piece
+        return self._body.blocks(_BATCH)
 
     def close(self) -> None:
         self._body.close()

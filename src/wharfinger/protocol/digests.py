@@ -7,11 +7,15 @@ them insecure or nobody has registered them.
 from __future__ import annotations
 
 import base64
-from typing import Final
+import hashlib
+from typing import TYPE_CHECKING, Final
 
 from wharfinger.errors import RequestError
 
-__all__ = ["parse_digest", "repr_digest"]
+if TYPE_CHECKING:
+    from wharfinger.protocol.headers import Headers
+
+__all__ = ["content_digest", "parse_digest", "preference", "repr_digest"]
 
 _LENGTHS: Final = {"sha-256": 32, "sha-512": 64}
 
@@ -20,6 +24,11 @@ def repr_digest(sha256_hex: str) -> str:
     """Return the value of Repr-Digest for a SHA-256 written in hexadecimal."""
     encoded = base64.b64encode(bytes.fromhex(sha256_hex)).decode("ascii")
     return f"sha-256=:{encoded}:"
+
+
+def content_digest(content: bytes) -> str:
+    """Return the value of Content-Digest for a content."""
+    return repr_digest(hashlib.sha256(content).hexdigest())
 
 
 def parse_digest(value: str) -> dict[str, bytes]:
@@ -51,4 +60,28 @@ def parse_digest(value: str) -> dict[str, bytes]:
     return digests
 
 
+def preference(headers: Headers, name: str) -> int | None:
+    """Return how much the sender of `headers` wants a SHA-256, from 0 (not at all) to 10.
+
+    None: it does not say, or not in a way that can be understood (a preference, so it is no
+    error). `name` is Want-Repr-Digest or Want-Content-Digest (RFC 9530 section 4).
+    """
+    value = headers.get(name)
+    if value is None:
+        return None
+    import http_sf  # late, as above
+
+    try:
+        members = http_sf.parse(value.encode("ascii"), tltype="dictionary")
+    except ValueError:
+        return None
+    assert isinstance(members, dict)  # noqa: S101 - what `tltype` asked for
+    member = members.get("sha-256")
+    wish = member[0] if isinstance(member, tuple) else member
+    if not isinstance(wish, int) or isinstance(wish, bool) or not 0 <= wish <= _MOST_WANTED:
+        return None
+    return wish
+
+
+_MOST_WANTED: Final = 10
 _HINT: Final = "Write it like sha-256=:BASE64:."

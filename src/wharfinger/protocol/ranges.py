@@ -1,28 +1,30 @@
-"""Byte ranges (RFC 9110 section 14): parsing and resolving.
+"""Byte ranges (RFC 9110 section 14): parsing, resolving, joining.
 
 What cannot be understood is ignored, as the RFC wants it: an unknown unit, a broken
-set, several Range lines, a field longer than 4 KiB. Work is linear in the field and
-numbers of any length are harmless (CVE-2025-62727).
+set, several Range lines, a field longer than 8 KiB. Work is linear in the field (but for
+one sort) and numbers of any length are harmless (CVE-2025-62727).
 """
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-__all__ = ["MAX_FIELD_LENGTH", "ByteRange", "Span", "parse_range", "resolve"]
+__all__ = ["MAX_FIELD_LENGTH", "ByteRange", "Span", "join", "parse_range", "resolve"]
 
-# Long enough for any player or downloader; every server measured takes at most 8 KiB a line.
-MAX_FIELD_LENGTH: Final = 4096
+# Long enough for any player or downloader, and what servers commonly take as one line.
+MAX_FIELD_LENGTH: Final = 8192
 
 _SPEC: Final = re.compile(r"[ \t]*(?:([0-9]+)-([0-9]*)|-([0-9]+))?[ \t]*")
 # Beyond every file: longer numbers are read as this one instead of being computed.
 _BEYOND: Final = 10**19
 _MAX_DIGITS: Final = 19
+# A gap that is smaller costs less than the head of another part (RFC 9110 section 15.3.7.2).
+_GAP: Final = 80
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -33,8 +35,7 @@ class Span:
     length: int
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class ByteRange:
+class ByteRange(NamedTuple):
     """One asked range. `first` None means the last `last` bytes; `last` None means to the end."""
 
     first: int | None
@@ -49,7 +50,7 @@ def parse_range(value: str) -> tuple[ByteRange, ...] | None:
     if not equals or unit.lower() != "bytes":
         return None
     ranges: list[ByteRange] = []
-    for spec in specs.split(","):
+    for spec in dict.fromkeys(specs.split(",")):  # the same range twice is the same bytes
         match = _SPEC.fullmatch(spec)
         if match is None:
             return None
@@ -79,7 +80,26 @@ def resolve(ranges: Iterable[ByteRange], length: int) -> tuple[Span, ...]:
     return tuple(spans)
 
 
+def join(spans: Iterable[Span]) -> tuple[Span, ...]:
+    """Return the same bytes with no byte twice: what overlaps, touches or nearly touches is one span.
+
+    The order is that in which the first of the joined ones came (RFC 9110 section 15.3.7.2).
+    """
+    joined: list[tuple[int, int, int]] = []  # when it was asked for first, start, end
+    for start, asked, end in sorted(
+        (span.start, asked, span.start + span.length) for asked, span in enumerate(spans)
+    ):
+        if joined and start < joined[-1][2] + _GAP:
+            first, begins, ends = joined[-1]
+            joined[-1] = (min(first, asked), begins, max(ends, end))
+        else:
+            joined.append((asked, start, end))
+    return tuple(Span(start=start, length=end - start) for _, start, end in sorted(joined))
+
+
 def _number(digits: str) -> int:
+    if len(digits) <= _MAX_DIGITS:
+        return int(digits)
     significant = digits.lstrip("0")
     if len(significant) > _MAX_DIGITS:
         return _BEYOND

@@ -21,7 +21,7 @@ from wharfinger.errors import LengthMismatch
 from wharfinger.names import show
 from wharfinger.protocol.headers import Headers
 from wharfinger.server.plain import plain_answer
-from wharfinger.server.sending import send_file
+from wharfinger.server.sending import Sender
 from wharfinger.units import MIB
 from wharfinger.web import Answer, Exchange, FileBody, RequestHead, WebInterface
 from wharfinger.web.remembering import SMALL, with_bytes
@@ -52,6 +52,7 @@ class Shell:
         self._pool = pool
         # Syncing and scanning whole files can take long: they never hold up anybody's head.
         self._finishing = finishing
+        self._sender = Sender(finishing)
         self._running = 0
         self._idle = asyncio.Event()
         self._idle.set()
@@ -125,7 +126,7 @@ class Shell:
                 response.force_close()
             if isinstance(answer.body, FileBody):
                 await response.prepare(request)
-                await send_file(request, response, answer.body)
+                await self._sender.send(request, response, answer.body)
         finally:
             answer.close()
         return response
@@ -146,7 +147,7 @@ def _with_small_file_read(answer: Answer | None) -> Answer | None:
     """Return the answer with a small file's bytes in it: one write then sends head and body."""
     if answer is None or not isinstance(answer.body, FileBody):
         return answer
-    if sum(span.length for span in answer.body.spans) > SMALL:
+    if answer.body.length > SMALL:
         return answer
     return with_bytes(answer)
 

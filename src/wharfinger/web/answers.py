@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import BinaryIO, TypeAlias
 
 from wharfinger.errors import DataFolderError
-from wharfinger.protocol.delivery import Representation, Span
+from wharfinger.protocol.byteranges import Piece, length_of
+from wharfinger.protocol.delivery import Representation
+from wharfinger.protocol.ranges import Span
 
 HeaderPairs: TypeAlias = tuple[tuple[str, str], ...]
 
@@ -22,29 +25,48 @@ _JSON_HEADERS: HeaderPairs = (
 
 @dataclass(frozen=True, slots=True)
 class FileBody:
-    """Pieces of an open file. Whoever sends it calls `close`, also when sending fails."""
+    """Pieces of an open file, and bytes between them where it goes out in several parts.
+
+    Whoever sends it calls `close`, also when sending fails.
+    """
 
     file: BinaryIO
-    spans: tuple[Span, ...]
+    pieces: tuple[Piece, ...]
 
-    def read(self) -> bytes:
-        """Return all its bytes; for small files.
+    @property
+    def length(self) -> int:
+        """How many bytes it sends."""
+        return length_of(self.pieces)
+
+    def blocks(self, size: int) -> Iterator[bytes]:
+        """Yield all its bytes in order, at most `size` at a time.
 
         Raises:
             DataFolderError: the file became shorter since it was opened.
         """
-        pieces = []
-        for span in self.spans:
-            self.file.seek(span.start)
-            piece = self.file.read(span.length)
-            if len(piece) != span.length:
-                raise DataFolderError("A stored file became shorter while it was read.")
-            pieces.append(piece)
-        return b"".join(pieces)
+        for piece in self.pieces:
+            if isinstance(piece, bytes):
+                yield piece
+            else:
+                yield from self._blocks_of(piece, size)
+
+    def read(self) -> bytes:
+        """Return all its bytes; for small files. Raises as `blocks` does."""
+        return b"".join(self.blocks(self.length))
 
     def close(self) -> None:
         """Close the file."""
         self.file.close()
+
+    def _blocks_of(self, span: Span, size: int) -> Iterator[bytes]:
+        position, end = span.start, span.start + span.length
+        while position < end:
+            self.file.seek(position)
+            block = self.file.read(min(size, end - position))
+            if not block:
+                raise DataFolderError("A stored file became shorter while it was read.")
+            position += len(block)
+            yield block
 
 
 @dataclass(frozen=True, slots=True)
