@@ -43,7 +43,7 @@ import os, sys, pooch
 pooch.retrieve(sys.argv[1], None, fname=os.path.basename(sys.argv[2]), path=os.path.dirname(sys.argv[2]))
 """
 _CALL_ALONE = """
-import sys, time, wharfinger, wharfinger.client.downloading, wharfinger.net.connection
+import sys, time, wharfinger, wharfinger.client.downloading, wharfinger.net.pool
 urls = open(sys.argv[1]).read().split()
 started = time.perf_counter()
 report = wharfinger.download_many(urls, sys.argv[2], concurrency=8, allow_private=True)

@@ -14,7 +14,9 @@ import wharfinger
 from conftest import StartPeer
 from support.folders import listing
 from support.peer import Exchange, response, saying
-from wharfinger.client.partial import Partial, Source
+from wharfinger.client.folder import Folder
+from wharfinger.client.partial import Partial
+from wharfinger.client.sidecar import Source
 from wharfinger.errors import (
     DestinationExists,
     DestinationUnsafe,
@@ -97,7 +99,8 @@ def test_of_many_who_publish_at_once_one_wins(tmp_path: Path) -> None:
     for turn in range(100):
         place = tmp_path / str(turn)
         place.mkdir()
-        partial = Partial(place, "name")
+        opened = Folder(place)
+        partial = Partial(opened, "name")
         partial.begin(Source(url="u", query="", validator="", size=None))
         partial.write([b"downloaded"])
         barrier = threading.Barrier(2)
@@ -129,20 +132,22 @@ def test_of_many_who_publish_at_once_one_wins(tmp_path: Path) -> None:
             partial.discard()
         finally:
             partial.close()
+            opened.close()
             thread.join(10)
         assert published is not rival_won[0]
         assert (place / "name").read_bytes() == (b"downloaded" if published else b"rival")
 
 
 def test_a_part_that_was_swapped_is_not_published(tmp_path: Path) -> None:
-    partial = Partial(tmp_path, "name")
-    partial.begin(Source(url="u", query="", validator="", size=None))
-    partial.write([b"downloaded"])
-    (tmp_path / "name.part").unlink()
-    (tmp_path / "name.part").write_bytes(b"planted")
-    with pytest.raises(DestinationUnsafe):
-        partial.publish("name", overwrite=False)
-    partial.close()
+    with Folder(tmp_path) as opened:
+        partial = Partial(opened, "name")
+        partial.begin(Source(url="u", query="", validator="", size=None))
+        partial.write([b"downloaded"])
+        (tmp_path / "name.part").unlink()
+        (tmp_path / "name.part").write_bytes(b"planted")
+        with pytest.raises(DestinationUnsafe):
+            partial.publish("name", overwrite=False)
+        partial.close()
     assert not (tmp_path / "name").exists()
 
 
@@ -153,8 +158,9 @@ def test_without_links_the_rename_does_not_overwrite_either(
         raise PermissionError(1, "Operation not permitted")
 
     monkeypatch.setattr(os, "link", no_links)
+    opened = Folder(tmp_path)
     for name in ("free", "taken"):
-        partial = Partial(tmp_path, name)
+        partial = Partial(opened, name)
         partial.begin(Source(url="u", query="", validator="", size=None))
         partial.write([b"downloaded"])
         if name == "taken":
@@ -165,6 +171,7 @@ def test_without_links_the_rename_does_not_overwrite_either(
         else:
             partial.publish(name, overwrite=False)
             partial.close()
+    opened.close()
     assert (tmp_path / "free").read_bytes() == b"downloaded"
     assert (tmp_path / "taken").read_bytes() == b"rival"
     assert sorted(listing(tmp_path)) == ["free", "taken"]

@@ -9,7 +9,7 @@ import time
 import pytest
 
 from wharfinger.net import cancelling
-from wharfinger.net.cancelling import Cancelled, Canceller
+from wharfinger.net.cancelling import Cancelled, Canceller, Stopcock
 from wharfinger.net.patience import Patience
 
 
@@ -77,34 +77,28 @@ def test_a_socket_that_is_waited_for_is_shut_down() -> None:
     ours, theirs = socket.socketpair()
     with ours, theirs:
         canceller = Canceller()
-        release = canceller.hold(ours)
+        stopcock = Stopcock(ours)
+        canceller.when_cancelled(stopcock.shut)
         threading.Timer(0.05, canceller.cancel).start()
         ours.settimeout(10)
         assert ours.recv(1) == b""
-        release()
+        stopcock.close()
 
 
 def test_a_socket_that_was_let_go_is_left_alone_and_really_closed() -> None:
     ours, theirs = socket.socketpair()
     with theirs:
         canceller = Canceller()
-        release = canceller.hold(ours)
+        stopcock = Stopcock(ours)
+        release = canceller.when_cancelled(stopcock.shut)
         release()
         canceller.cancel()
         theirs.sendall(b"x")
         assert ours.recv(1) == b"x"
         ours.close()
+        stopcock.close()
         theirs.settimeout(10)
         assert theirs.recv(1) == b""  # no second descriptor keeps it open
-
-
-def test_a_socket_cannot_be_held_by_a_call_that_was_stopped() -> None:
-    ours, theirs = socket.socketpair()
-    with ours, theirs:
-        canceller = Canceller()
-        canceller.cancel()
-        with pytest.raises(Cancelled):
-            canceller.hold(ours)
 
 
 def test_a_socket_that_is_gone_already_is_no_error() -> None:
@@ -112,14 +106,14 @@ def test_a_socket_that_is_gone_already_is_no_error() -> None:
         ours = socket.create_connection(server.getsockname())
         theirs, _ = server.accept()
         with ours:
-            canceller = Canceller()
-            release = canceller.hold(ours)
+            stopcock = Stopcock(ours)
             theirs.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\x01\0\0\0\0\0\0\0")
             theirs.close()
             with pytest.raises(ConnectionResetError):
                 ours.recv(1)
-            canceller.cancel()
-            release()
+            stopcock.shut()
+            stopcock.close()
+            stopcock.shut()
 
 
 def test_patience_ends_before_a_wait_and_after_it() -> None:

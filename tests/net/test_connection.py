@@ -17,7 +17,8 @@ from support.require import module
 from wharfinger import Client
 from wharfinger.client.timeouts import Timeout
 from wharfinger.errors import AddressRefused, BadResponse, ConnectFailed, Interrupted
-from wharfinger.net.connection import GuardedConnection, Waiting
+from wharfinger.net.connection import GuardedConnection
+from wharfinger.net.exchange import Waiting
 
 
 @pytest.fixture

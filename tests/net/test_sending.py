@@ -13,6 +13,7 @@ import pytest
 
 from wharfinger.errors import LocalFileError, TransferTimeout
 from wharfinger.net.patience import Patience
+from wharfinger.net.sending import send_file
 from wharfinger.net.spans import FileSpan
 from wharfinger.net.wire import Wire
 
@@ -87,7 +88,7 @@ def test_a_span_arrives_byte_for_byte(
     got, sent = bytearray(), []  # type: ignore[var-annotated]
     thread = receive(pair[1], got)
     part = span(file[0], len(file[1]) - 100, start=100, sent=sent)
-    assert Wire(pair[0]).send_file(part, patience(), heard=lambda: False) is True
+    assert send_file(Wire(pair[0]), part, patience(), heard=lambda: False) is True
     pair[0].close()
     thread.join(10)
     assert bytes(got) == file[1][100:]
@@ -103,7 +104,7 @@ def test_a_file_that_changes_its_length_never_arrives_whole(
     part = span(file[0], len(file[1]))
     os.ftruncate(file[0], len(file[1]) + change)
     with pytest.raises(LocalFileError, match="it changed"):
-        Wire(pair[0]).send_file(part, patience(), heard=lambda: False)
+        send_file(Wire(pair[0]), part, patience(), heard=lambda: False)
     pair[0].close()
     thread.join(10)
     assert 0 < len(got) < len(file[1]) - 5
@@ -113,7 +114,7 @@ def test_a_peer_that_takes_nothing_is_given_up(
     pair: tuple[socket.socket, socket.socket], file: tuple[int, bytes]
 ) -> None:
     with pytest.raises(TransferTimeout):
-        Wire(pair[0]).send_file(span(file[0], len(file[1])), patience(0.2), heard=lambda: False)
+        send_file(Wire(pair[0]), span(file[0], len(file[1])), patience(0.2), heard=lambda: False)
 
 
 def test_an_answer_in_the_middle_ends_the_sending(
@@ -122,7 +123,7 @@ def test_an_answer_in_the_middle_ends_the_sending(
     pair[1].sendall(b"HTTP/1.1 413 Too Large\r\n\r\n")
     sent: list[int] = []
     part = span(file[0], len(file[1]), sent=sent)
-    assert Wire(pair[0]).send_file(part, patience(), heard=lambda: True) is False
+    assert send_file(Wire(pair[0]), part, patience(), heard=lambda: True) is False
     assert sent == []
 
 
@@ -136,4 +137,4 @@ def test_a_disk_that_cannot_be_read_is_a_local_error(
 
     monkeypatch.setattr(os, "sendfile", fail)
     with pytest.raises(LocalFileError, match="unreadable"):
-        Wire(pair[0]).send_file(span(file[0], len(file[1])), patience(), heard=lambda: False)
+        send_file(Wire(pair[0]), span(file[0], len(file[1])), patience(), heard=lambda: False)

@@ -13,15 +13,15 @@ import unicodedata
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Final, Self, TypeAlias, Unpack
 
 from wharfinger import names
 from wharfinger.client import arguments
+from wharfinger.client.folder import Folder, Place, local_error
 from wharfinger.client.options import ClientOptions, shown_in_full
 from wharfinger.errors import (
     DestinationExists,
-    DestinationUnsafe,
     LocalFileError,
     NameRejected,
     UsageError,
@@ -73,6 +73,7 @@ class DownloadReport:
 
 
 Told: TypeAlias = Callable[[DownloadResult], object]
+_Fetch: TypeAlias = "Callable[[str, os.PathLike[str]], Download]"
 
 
 @shown_in_full
@@ -134,7 +135,7 @@ def download_many(
 def fetch_all(
     items: Iterable[Item],
     directory: str | os.PathLike[str],
-    fetch: Callable[[str, Path], Download],
+    fetch: _Fetch,
     *,
     concurrency: int,
     on_result: Told | None,
@@ -166,13 +167,18 @@ def fetch_all(
             todo.append(number)
         else:
             tell(result)
-    with _Crew(folder, fetch, min(concurrency, len(todo))) as crew:
+    with (
+        Folder(folder, synced_later=True) as opened,
+        _Crew(opened, fetch, min(concurrency, len(todo))) as crew,
+    ):
         for number in todo:
             crew.todo.put((number, results[number]))
-        for _ in todo:
-            number, result = crew.next()
-            results[number] = result
-            tell(result)
+        missing = len(todo)
+        while missing:
+            for number, result in crew.next():
+                results[number] = result
+                missing -= 1
+                tell(result)
     return DownloadReport(results=tuple(results))
 
 
@@ -218,7 +224,7 @@ def _judged(name: str) -> str:
 class _Crew:
     """Threads that share one client; all of them end when the block does."""
 
-    def __init__(self, folder: Path, fetch: Callable[[str, Path], Download], count: int) -> None:
+    def __init__(self, folder: Folder, fetch: _Fetch, count: int) -> None:
         self.todo: SimpleQueue[tuple[int, DownloadResult] | None] = SimpleQueue()
         self._done: SimpleQueue[tuple[int, DownloadResult] | BaseException] = SimpleQueue()
         self._folder = folder
@@ -226,12 +232,30 @@ class _Crew:
         self._canceller = Canceller()
         self._threads = [threading.Thread(target=self._work, daemon=True) for _ in range(count)]
 
-    def next(self) -> tuple[int, DownloadResult]:
-        """Return the next result; raises what is no error of a single file."""
-        done = self._done.get()
-        if isinstance(done, BaseException):
-            raise done
-        return done
+    def next(self) -> list[tuple[int, DownloadResult]]:
+        """Return the next results; raises what is no error of a single file.
+
+        The names of all files among them are durable by then: the folder is synced once for
+        as many as are there, while others are being fetched.
+        """
+        done = [self._done.get()]
+        while True:
+            try:
+                done.append(self._done.get_nowait())
+            except Empty:
+                break
+        results = []
+        for one in done:
+            if isinstance(one, BaseException):
+                raise one
+            results.append(one)
+        if any(result.error is None for _, result in results):
+            try:
+                self._folder.sync()
+            except OSError as error:
+                lost = local_error(error, f"The folder {names.show(str(self._folder.path))}")
+                return [(number, _failed(result, lost)) for number, result in results]
+        return results
 
     def __enter__(self) -> Self:
         outer = cancelling.current()
@@ -263,11 +287,12 @@ class _Crew:
     def _fetched(self, planned: DownloadResult) -> DownloadResult:
         if self._canceller.cancelled:
             raise Cancelled
-        target = self._folder / planned.name
         try:
-            if target.is_dir():
-                raise DestinationUnsafe(f"{names.show(str(target))} is a folder.")
-            download = self._fetch(planned.url, target)
+            download = self._fetch(planned.url, Place(self._folder, planned.name))
         except WharfingerError as error:
-            return DownloadResult(url=planned.url, name=planned.name, error=error)
+            return _failed(planned, error)
         return DownloadResult(url=planned.url, name=planned.name, download=download)
+
+
+def _failed(result: DownloadResult, error: WharfingerError) -> DownloadResult:
+    return DownloadResult(url=result.url, name=result.name, error=result.error or error)

@@ -2,8 +2,7 @@
 
 The destination holds the whole verified file or is untouched. What is not whole lies
 next to it as `NAME.part` with `NAME.part.json`, which records from where it came and
-under which validator; both are made only when bytes were cleared. Everything happens
-relative to one open folder, nothing follows a symbolic link, a lock keeps a second
+under which validator; both are made only when bytes were cleared. A lock keeps a second
 download off, and publishing is a link that cannot overwrite, or a rename where
 overwriting was asked for. Then the folder is synced.
 
@@ -18,32 +17,25 @@ import contextlib
 import errno
 import fcntl
 import hashlib
-import json
 import os
-import secrets
 import stat
-from dataclasses import asdict, dataclass, replace
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from wharfinger import names
-from wharfinger.errors import (
-    DestinationExists,
-    DestinationUnsafe,
-    LocalFileError,
-    StorageFull,
-)
+from wharfinger.client.folder import is_ours_alone, local_error
+from wharfinger.client.sidecar import Sidecar
+from wharfinger.errors import DestinationExists, DestinationUnsafe, LocalFileError
 from wharfinger.net import cancelling
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-_FORMAT: Final = 1
-_MAX_SIDECAR: Final = 64 * 1024
-_FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
-_NO_LINKS: Final = frozenset({errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK})
-_NO_FOLLOW: Final = os.O_NOFOLLOW | os.O_CLOEXEC
+    from wharfinger.client.folder import Folder
+    from wharfinger.client.sidecar import Source
+
 _BLOCK: Final = 512 * 1024
 _SMALL: Final = 64 * 1024
 _WRITE_BACK: Final = 8 * 1024 * 1024
@@ -51,54 +43,36 @@ _SUFFIX: Final = ".part"
 _RECORD_SUFFIX: Final = ".part.json"
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Source:
-    """Where the bytes of a partial file come from.
-
-    `url` is without its query, which may be secret; `query` is the SHA-256 of that.
-    `validator` is a strong entity tag, "" when the server gave none. `mode` is what the
-    finished file gets.
-    """
-
-    url: str
-    query: str
-    validator: str
-    size: int | None
-    mode: int = 0o600
+def beside(name: str) -> tuple[str, str]:
+    """Return the names of the partial file and of the sidecar of a destination."""
+    # A name that is as long as names may be leaves no room for ".part.json".
+    fits = len(os.fsencode(name + _RECORD_SUFFIX)) <= names.MAX_NAME_BYTES
+    stem = name if fits else f".{hashlib.sha256(os.fsencode(name)).hexdigest()}"
+    return stem + _SUFFIX, stem + _RECORD_SUFFIX
 
 
 class Partial:
     """One destination and its partial file.
 
     Args:
-        folder: the destination's folder, which must exist.
+        folder: the destination's folder; whoever opened it closes it.
         name: the destination's name in it.
-
-    Raises:
-        LocalFileError: the folder cannot be opened.
     """
 
-    def __init__(self, folder: Path, name: str) -> None:
-        self.path = folder / name
+    def __init__(self, folder: Folder, name: str) -> None:
+        self._folder = folder
         self._name = name
-        # A name that is as long as names may be leaves no room for ".part.json".
-        fits = len(os.fsencode(name + _RECORD_SUFFIX)) <= names.MAX_NAME_BYTES
-        stem = name if fits else f".{hashlib.sha256(os.fsencode(name)).hexdigest()}"
-        self._part = stem + _SUFFIX
-        self._record = stem + _RECORD_SUFFIX
+        self._part, record = beside(name)
+        self._sidecar = Sidecar(folder, record)
         self._file = -1
         self.size = self._sent_to_disk = 0
         self._mode = 0o600
         self._unnamed = False
-        try:
-            self._folder = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        except OSError as error:
-            raise local_error(error, f"The folder {names.show(str(folder))}") from error
 
     @property
     def part_path(self) -> Path:
         """Where the bytes are that came so far."""
-        return self.path.parent / self._part
+        return self._folder.path / self._part
 
     @property
     def exists(self) -> bool:
@@ -115,10 +89,10 @@ class Partial:
         Raises:
             DestinationExists, DestinationUnsafe: as described.
         """
-        shown = names.show(str(self.path.parent / (name or self._name)))
-        if name in {self._part, self._record}:
+        shown = self._folder.shown(name or self._name)
+        if name in {self._part, self._sidecar.name}:
             raise DestinationUnsafe(f"{shown} is where the download itself is kept meanwhile.")
-        found = self._lstat(name or self._name)
+        found = self._folder.lstat(name or self._name)
         if found is None:
             return
         if stat.S_ISLNK(found.st_mode):
@@ -137,7 +111,7 @@ class Partial:
             DestinationUnsafe: the partial file is a symbolic link.
             LocalFileError: another download is writing it.
         """
-        source = self._read_record()
+        source = self._sidecar.read()
         if source is None:
             return None
         try:
@@ -161,7 +135,7 @@ class Partial:
                 cancelling.check()
                 count = os.preadv(self._file, [buffer], offset)
                 if count == 0:
-                    raise LocalFileError(f"{names.show(str(self.part_path))} became shorter.")
+                    raise LocalFileError(f"{self._folder.shown(self._part)} became shorter.")
                 offset += count
                 yield buffer[:count]
             os.lseek(self._file, length, os.SEEK_SET)
@@ -192,7 +166,7 @@ class Partial:
             self._source = source
             if not self._unnamed:
                 self._check_room(source.size or 0)
-                self._write_record(source)
+                self._record(source)
         except OSError as error:
             raise self._failed(error) from error
 
@@ -224,7 +198,7 @@ class Partial:
         """
         try:
             # Synced: after a power cut a file with holes must not look like a beginning.
-            self._write_record(replace(self._source, validator=""), sync=True)
+            self._record(replace(self._source, validator=""), sync=True)
         except OSError as error:
             raise self._failed(error) from error
 
@@ -252,7 +226,7 @@ class Partial:
         except OSError as error:
             raise self._failed(error) from error
         if count == 0:
-            raise LocalFileError(f"{names.show(str(self.part_path))} became shorter.")
+            raise LocalFileError(f"{self._folder.shown(self._part)} became shorter.")
         return count
 
     def gather(self, length: int) -> None:
@@ -264,7 +238,7 @@ class Partial:
         self.size = max(self.size, length)
         try:
             os.ftruncate(self._file, self.size)
-            self._write_record(self._source)
+            self._record(self._source)
         except OSError as error:
             raise self._failed(error) from error
 
@@ -278,35 +252,26 @@ class Partial:
             DestinationUnsafe: a symbolic link has appeared meanwhile.
             LocalFileError, StorageFull: the file system.
         """
-        path = self.path.parent / name
         try:
             os.fsync(self._file)
             if self._unnamed and overwrite:
-                self._give_name(self._part)
+                self._give_name()
             if self._unnamed:
-                self._publish_unnamed(name)
-                return path
-            os.fchmod(self._file, self._mode)
-            ours, there = os.fstat(self._file), self._lstat(self._part)
-            if there is None or (ours.st_ino, ours.st_dev) != (there.st_ino, there.st_dev):
-                raise DestinationUnsafe(f"{names.show(str(self.part_path))} was replaced.")
-            if overwrite:
-                self.check_destination(name, overwrite=True)
-                os.replace(self._part, name, src_dir_fd=self._folder, dst_dir_fd=self._folder)
+                self._appear(name)
             else:
-                self._publish_without_overwriting(name)
-            self._remove(self._record)
-            os.fsync(self._folder)
+                self._move(name, overwrite=overwrite)
+                self._sidecar.remove()
+            self._folder.published()
         except OSError as error:
             raise self._failed(error) from error
-        return path
+        return self._folder.path / name
 
     def discard(self) -> None:
         """Remove the partial file and its sidecar."""
         self._unnamed, unnamed = False, self._unnamed
         if self._file >= 0 and not unnamed:
-            self._remove(self._part)
-            self._remove(self._record)
+            self._folder.remove(self._part)
+            self._sidecar.remove()
         self.close()
 
     def close(self) -> None:
@@ -314,10 +279,9 @@ class Partial:
         if self._unnamed:
             with contextlib.suppress(OSError):  # what cannot be kept is fetched again
                 self._keep()
-        for descriptor in (self._file, self._folder):
-            if descriptor >= 0:
-                os.close(descriptor)
-        self._file = self._folder = -1
+        if self._file >= 0:
+            os.close(self._file)
+            self._file = -1
 
     # --- details ---------------------------------------------------------------------------
 
@@ -339,45 +303,56 @@ class Partial:
     def _create_unnamed(self, size: int | None) -> bool:
         if size is None or size > _SMALL or not _has_unnamed_files():
             return False
-        if self._lstat(self._part) is not None:
+        if self._folder.lstat(self._part) is not None:
             return False
         try:
-            self._file = os.open(
-                ".", os.O_TMPFILE | os.O_RDWR | os.O_CLOEXEC, 0o666, dir_fd=self._folder
-            )
+            self._file = self._folder.open_unnamed()
         except OSError:
             return False  # not on this file system; a real error shows with the named file
-        self._mode = stat.S_IMODE(os.fstat(self._file).st_mode)
         self._unnamed = True
         return True
 
-    def _give_name(self, name: str) -> None:
-        """Make the unnamed file appear; raises FileExistsError when the name is taken."""
-        os.link(f"/proc/self/fd/{self._file}", name, dst_dir_fd=self._folder, follow_symlinks=True)
+    def _keep(self) -> None:
+        self._give_name()
+        self._record(self._source)
+
+    def _give_name(self) -> None:
+        """Make an unnamed file a partial one like others; raises OSError."""
+        self._mode = stat.S_IMODE(os.fstat(self._file).st_mode)
+        os.fchmod(self._file, 0o600)
+        self._folder.name_unnamed(self._file, self._part)
         self._unnamed = False
 
-    def _publish_unnamed(self, name: str) -> None:
+    def _appear(self, name: str) -> None:
         try:
-            self._give_name(name)
+            self._folder.name_unnamed(self._file, name)
         except FileExistsError:
             self.check_destination(name, overwrite=False)
             raise
-        os.fsync(self._folder)
+        self._unnamed = False
 
-    def _keep(self) -> None:
-        os.fchmod(self._file, 0o600)
-        self._give_name(self._part)
-        self._write_record(self._source)
+    def _move(self, name: str, *, overwrite: bool) -> None:
+        os.fchmod(self._file, self._mode)
+        ours, there = os.fstat(self._file), self._folder.lstat(self._part)
+        if there is None or (ours.st_ino, ours.st_dev) != (there.st_ino, there.st_dev):
+            raise DestinationUnsafe(f"{self._folder.shown(self._part)} was replaced.")
+        if overwrite:
+            self.check_destination(name, overwrite=True)
+        try:
+            self._folder.rename(self._part, name, overwrite=overwrite)
+        except FileExistsError:
+            self.check_destination(name, overwrite=False)
+            raise
 
     def _create(self) -> None:
-        if self._lstat(self._part) is None:
-            self._check_record()
+        if self._folder.lstat(self._part) is None:
+            self._sidecar.check()
         try:
             self._open(os.O_CREAT | os.O_EXCL)
         except FileExistsError:
-            if self._read_record() is None and not self._is_link(self._part):
+            if self._sidecar.read() is None and not self._folder.is_link(self._part):
                 raise DestinationExists(
-                    f"{names.show(str(self.part_path))} exists and is no partial download of ours.",
+                    f"{self._folder.shown(self._part)} exists and is no partial download of ours.",
                     hint="Remove it, or choose another destination.",
                 ) from None
             self._open(0)
@@ -391,11 +366,11 @@ class Partial:
             os.fchmod(self._file, 0o600)
 
     def _read_mode(self) -> int:
-        record = self._read_record()
+        record = self._sidecar.read()
         return 0o600 if record is None else record.mode
 
     def _open(self, flags: int) -> None:
-        descriptor = os.open(self._part, os.O_RDWR | _NO_FOLLOW | flags, 0o666, dir_fd=self._folder)
+        descriptor = self._folder.open(self._part, os.O_RDWR | flags, 0o666)
         try:
             self._lock(descriptor)
         except BaseException:
@@ -404,8 +379,8 @@ class Partial:
         self._file = descriptor
 
     def _lock(self, descriptor: int) -> None:
-        shown = names.show(str(self.part_path))
-        if not _is_ours_alone(os.fstat(descriptor)):
+        shown = self._folder.shown(self._part)
+        if not is_ours_alone(os.fstat(descriptor)):
             raise DestinationUnsafe(
                 f"{shown} is not a plain file of yours alone.",
                 hint="Somebody else could change it afterwards: remove it, or choose another folder.",
@@ -418,133 +393,18 @@ class Partial:
                 hint="Wait for it, or choose another destination.",
             ) from None
         # It may have been published by the one who held the lock a moment ago.
-        there = self._lstat(self._part)
+        there = self._folder.lstat(self._part)
         if there is None or there.st_ino != os.fstat(descriptor).st_ino:
             raise LocalFileError(f"Another download has just finished {shown}.")
 
-    def _publish_without_overwriting(self, name: str) -> None:
-        try:
-            os.link(
-                self._part,
-                name,
-                src_dir_fd=self._folder,
-                dst_dir_fd=self._folder,
-                follow_symlinks=False,
-            )
-        except FileExistsError:
-            self.check_destination(name, overwrite=False)
-            raise
-        except OSError as error:
-            if error.errno not in _NO_LINKS:
-                raise
-            _rename_without_overwriting(self._folder, self._part, name)
-        else:
-            self._remove(self._part)
-
-    def _read_record(self) -> Source | None:
-        try:
-            # Not blocking: a FIFO of that name must not make anybody wait.
-            flags = os.O_RDONLY | os.O_NONBLOCK | _NO_FOLLOW
-            descriptor = os.open(self._record, flags, dir_fd=self._folder)
-        except OSError:
-            return None
-        with os.fdopen(descriptor, "rb") as file:
-            if not _is_ours_alone(os.fstat(descriptor)):
-                return None
-            content = file.read(_MAX_SIDECAR)
-        try:
-            record = json.loads(content)
-            if record.pop("wharfinger") != _FORMAT:
-                return None
-            source = Source(**record)
-        except (ValueError, TypeError, AttributeError, KeyError, RecursionError):
-            return None
-        values: tuple[object, ...] = (source.validator, source.mode, source.size or 0)
-        if [type(value) for value in values] != [str, int, int]:
-            return None
-        # Read and write for some, as new files have it; nothing else comes from a file.
-        return replace(source, mode=source.mode & 0o666)
-
-    def _check_record(self) -> None:
-        if self._read_record() is None and self._lstat(self._record) is not None:
-            raise DestinationExists(
-                f"{names.show(str(self.path.parent / self._record))} exists and is not ours.",
-                hint="Remove it, or choose another destination.",
-            )
-
-    def _write_record(self, source: Source, *, sync: bool = False) -> None:
-        self._check_record()
-        record = {"wharfinger": _FORMAT, **asdict(source), "mode": self._mode}
-        # Whole or not at all, and never into a file that somebody else has put there.
-        temporary = f".wharfinger-{secrets.token_hex(8)}"
-        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | _NO_FOLLOW
-        descriptor = os.open(temporary, flags, 0o600, dir_fd=self._folder)
-        try:
-            with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-                json.dump(record, file, indent=1)
-                file.write("\n")
-                if sync:
-                    file.flush()
-                    os.fsync(descriptor)
-            os.replace(temporary, self._record, src_dir_fd=self._folder, dst_dir_fd=self._folder)
-        except BaseException:
-            self._remove(temporary)
-            raise
-
-    def _remove(self, name: str) -> None:
-        if self._lstat(name) is not None:
-            os.unlink(name, dir_fd=self._folder)
-
-    def _is_link(self, name: str) -> bool:
-        found = self._lstat(name)
-        return found is not None and stat.S_ISLNK(found.st_mode)
-
-    def _lstat(self, name: str) -> os.stat_result | None:
-        try:
-            return os.stat(name, dir_fd=self._folder, follow_symlinks=False)
-        except FileNotFoundError:
-            return None
-        except OSError as error:
-            raise self._failed(error) from error
+    def _record(self, source: Source, *, sync: bool = False) -> None:
+        self._sidecar.write(replace(source, mode=self._mode), sync=sync)
 
     def _failed(self, error: OSError) -> LocalFileError:
-        return local_error(error, names.show(str(self.part_path)))
-
-
-def local_error(error: OSError, what: str) -> LocalFileError:
-    """Return the error of ours for one of the operating system's, about `what`."""
-    if isinstance(error, LocalFileError):
-        return error
-    if error.errno in _FULL:
-        return StorageFull(
-            f"{what}: {error.strerror}.", hint="Make room, or choose another folder."
-        )
-    if error.errno == errno.ELOOP:
-        return DestinationUnsafe(f"{what} is a symbolic link; it is not written through.")
-    if isinstance(error, FileExistsError):
-        return DestinationExists(f"{what}: {error.strerror}.")
-    return LocalFileError(f"{what}: {error.strerror or error}.")
-
-
-def _is_ours_alone(found: os.stat_result) -> bool:
-    """Whether this is a plain file of ours without a second name: nobody else can change it."""
-    return stat.S_ISREG(found.st_mode) and found.st_uid == os.geteuid() and found.st_nlink == 1
+        return local_error(error, self._folder.shown(self._part))
 
 
 @cache
 def _has_unnamed_files() -> bool:
     # A name is given through /proc; the other way (AT_EMPTY_PATH) needs a capability.
     return hasattr(os, "O_TMPFILE") and Path("/proc/self/fd").is_dir()
-
-
-def _rename_without_overwriting(folder: int, old: str, new: str) -> None:
-    # For file systems without links (FAT, some network mounts): renameat2 with NOREPLACE.
-    import ctypes
-
-    rename = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None)
-    if rename is None:
-        raise OSError(errno.EOPNOTSUPP, "neither links nor renameat2 work here")
-    no_replace = 1
-    if rename(folder, os.fsencode(old), folder, os.fsencode(new), no_replace) != 0:
-        number = ctypes.get_errno()
-        raise OSError(number, os.strerror(number))

@@ -23,7 +23,6 @@ from wharfinger.units import parse_size
 if TYPE_CHECKING:
     import ssl
     from collections.abc import Callable, Iterable, Mapping, Sequence
-    from pathlib import Path
     from types import TracebackType
 
     from wharfinger.client.downloading import Download
@@ -202,7 +201,7 @@ class Client:
         callers_fields(headers, auth)
         limits, count = self._defaults.timeout_for(timeout), self._defaults.retries_for(retries)
 
-        def fetch(url: str, target: Path) -> Download:
+        def fetch(url: str, target: os.PathLike[str]) -> Download:
             return self.download(
                 url,
                 target,

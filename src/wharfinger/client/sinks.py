@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Final, Protocol
 
 from wharfinger import names
+from wharfinger.client.folder import Folder, Place, local_error
 from wharfinger.client.heads import Held
-from wharfinger.client.partial import Partial, Source, local_error
+from wharfinger.client.partial import Partial
+from wharfinger.client.sidecar import Source
 from wharfinger.errors import LocalFileError, UsageError
 
 if TYPE_CHECKING:
@@ -84,13 +86,17 @@ class FileSink:
 
     scatters = True
 
-    def __init__(self, folder: Path, name: str, url: Url, *, resume: bool, overwrite: bool) -> None:
+    def __init__(
+        self, folder: Folder | Path, name: str, url: Url, *, resume: bool, overwrite: bool
+    ) -> None:
         self.name = name
         self.started = False
         self._url = url
         self._resume = resume
         self._overwrite = overwrite
-        self._partial = Partial(folder, name)
+        opened = folder if isinstance(folder, Folder) else Folder(folder)
+        self._own_folder = None if opened is folder else opened
+        self._partial = Partial(opened, name)
         self._source: Source | None = None
         self._looked = False
 
@@ -179,6 +185,8 @@ class FileSink:
         if not self._resume:
             self._partial.discard()
         self._partial.close()
+        if self._own_folder is not None:
+            self._own_folder.close()
 
     def _from_here(self, source: Source) -> bool:
         return source.url == _without_query(self._url) and source.query == _query_digest(self._url)
@@ -270,7 +278,11 @@ def open_sink(
         if not hasattr(dest, "write") or hasattr(dest, "encoding"):
             raise UsageError(_WRONG_DESTINATION)
         return StreamSink(dest)
-    folder, name = _folder_and_name(dest, url)
+    folder: Folder | Path
+    if isinstance(dest, Place):
+        folder, name = dest.folder, dest.name
+    else:
+        folder, name = _folder_and_name(dest, url)
     if remote_name and dest is not None and not Path(dest).is_dir():
         raise UsageError("With the server's name the destination must be a folder.")
     sink = FileSink(folder, name, url, resume=resume, overwrite=overwrite)

@@ -21,10 +21,11 @@ if TYPE_CHECKING:
 
     from wharfinger.client.timeouts import Stopwatch
     from wharfinger.net.bodies import BodyReader
-    from wharfinger.net.connection import Connections, GuardedConnection
+    from wharfinger.net.connection import GuardedConnection
     from wharfinger.net.guard import AddressGuard
     from wharfinger.net.http1 import Head
     from wharfinger.net.patience import Clock
+    from wharfinger.net.pool import Connections
     from wharfinger.net.proxies import Proxies
     from wharfinger.net.urls import Url
 
@@ -240,7 +241,7 @@ class Transport:
         return self._strict
 
     def _connections_under(self, guard: AddressGuard) -> Connections:
-        from wharfinger.net.connection import Connections
+        from wharfinger.net.pool import Connections
 
         return Connections(guard, context=self._tls, proxies=self._proxies, clock=self.clock)
 

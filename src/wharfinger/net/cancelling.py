@@ -24,6 +24,27 @@ class Cancelled(Exception):
     """The call was stopped from outside. Not an error of the transfer: nothing retries it."""
 
 
+class Stopcock:
+    """Shuts a socket down from another thread; made once for each socket.
+
+    It holds the socket by a second descriptor, because TLS takes the first one away from
+    its object in the middle of the handshake. Close it when the socket is closed: the peer
+    sees the end only then.
+    """
+
+    def __init__(self, sock: socket.socket) -> None:
+        self._twin = socket.socket(sock.family, sock.type, sock.proto, fileno=os.dup(sock.fileno()))
+
+    def shut(self) -> None:
+        """End both directions at once; whoever waits for the socket is woken."""
+        with contextlib.suppress(OSError):  # closed by the peer meanwhile
+            self._twin.shutdown(socket.SHUT_RDWR)
+
+    def close(self) -> None:
+        """Let go of the socket."""
+        self._twin.close()
+
+
 class Canceller:
     """Stops one call, once and for good. Safe to use from any thread."""
 
@@ -31,15 +52,12 @@ class Canceller:
         self._lock = threading.Lock()
         self._stopped = threading.Event()
         self._actions: dict[object, Callable[[], None]] = {}
-
-    @property
-    def cancelled(self) -> bool:
-        """Whether the call was stopped."""
-        return self._stopped.is_set()
+        self.cancelled = False  # the same as the event, cheaper to ask
 
     def cancel(self) -> None:
         """Stop the call: every socket it holds is shut down, every wait ends."""
         with self._lock:
+            self.cancelled = True
             self._stopped.set()
             for action in self._actions.values():
                 action()
@@ -50,7 +68,7 @@ class Canceller:
         Raises:
             Cancelled: it was.
         """
-        if self._stopped.is_set():
+        if self.cancelled:
             raise Cancelled
 
     def sleep(self, seconds: float) -> None:
@@ -78,34 +96,6 @@ class Canceller:
                 self._actions.pop(key, None)
 
         return take_back
-
-    def hold(self, sock: socket.socket) -> Callable[[], None]:
-        """Have a socket shut down when the call is stopped; returns what lets go of it.
-
-        The socket is held by a second descriptor, because TLS takes the first one away from
-        its object in the middle of the handshake. Let go of it when the socket is closed: the
-        peer sees the end only then.
-
-        Raises:
-            Cancelled: the call was stopped already.
-        """
-        twin = socket.socket(sock.family, sock.type, sock.proto, fileno=os.dup(sock.fileno()))
-
-        def shut_down() -> None:
-            with contextlib.suppress(OSError):  # closed by the peer meanwhile
-                twin.shutdown(socket.SHUT_RDWR)
-
-        try:
-            take_back = self.when_cancelled(shut_down)
-        except BaseException:
-            twin.close()
-            raise
-
-        def release() -> None:
-            take_back()
-            twin.close()
-
-        return release
 
     @contextlib.contextmanager
     def in_charge(self) -> Iterator[None]:

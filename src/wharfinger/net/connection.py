@@ -1,9 +1,7 @@
 """The one connection class: urllib3's, bound to the address guard and to a clock.
 
-It connects to checked addresses only, sends requests, waits for interim responses
-(RFC 9110 section 15.2: 100, 103 and 104 are never taken for the answer) and reads
-heads and bodies under a deadline. urllib3 keeps what it is good at: TLS, host name
-checks, pooling, proxies.
+It connects to checked addresses only, directly or through a proxy. urllib3 keeps what it
+is good at: TLS and the check of host names.
 """
 
 from __future__ import annotations
@@ -12,11 +10,9 @@ import ipaddress
 import socket
 import ssl
 import time
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final
 
-from urllib3 import PoolManager
 from urllib3.connection import HTTPConnection, HTTPSConnection
-from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.exceptions import HTTPError
 from urllib3.util.ssl_match_hostname import CertificateError
 
@@ -25,52 +21,31 @@ from wharfinger.errors import (
     AddressRefused,
     BadResponse,
     ConnectFailed,
-    Interrupted,
     TransferTimeout,
     WharfingerError,
 )
 from wharfinger.net import http1, tls
-from wharfinger.net.bodies import BodyReader, reader
+from wharfinger.net.cancelling import Stopcock
+from wharfinger.net.exchange import Exchange, read_final
 from wharfinger.net.guard import AddressGuard
 from wharfinger.net.patience import Patience
-from wharfinger.net.proxies import Proxies
-from wharfinger.net.spans import FileSpan
 from wharfinger.net.wire import Wire
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable
 
+    from wharfinger.net.bodies import BodyReader
     from wharfinger.net.cancelling import Canceller
+    from wharfinger.net.exchange import Waiting
     from wharfinger.net.guard import Checked
     from wharfinger.net.http1 import Head
     from wharfinger.net.patience import Clock
     from wharfinger.net.proxies import Proxy
     from wharfinger.net.spans import Piece
-    from wharfinger.net.urls import Url
 
 _DEFAULT_CONNECT_SECONDS: Final = 30.0
-_MAX_INTERIM: Final = 20  # more is a peer that plays for time
-_CONTINUE: Final = 100
-_SWITCHING_PROTOCOLS: Final = 101
-_IDLE_CONNECTIONS: Final = 16
 _PROXY_SIGN_IN: Final = 407
 _PROXY_BUSY: Final = frozenset({502, 503, 504})
-
-
-class Waiting(Protocol):
-    """Makes the patience for each phase of an exchange when that phase begins."""
-
-    def sending(self) -> Patience:
-        """How long the peer may take to take the request in."""
-        ...
-
-    def head(self) -> Patience:
-        """How long the head of the answer may take."""
-        ...
-
-    def body(self) -> Patience:
-        """How long the body may take."""
-        ...
 
 
 class GuardedConnection(HTTPConnection):
@@ -88,6 +63,7 @@ class GuardedConnection(HTTPConnection):
     used = False
     ignores_expect = False
     canceller: Canceller | None = None
+    _stopcock: Stopcock | None = None
     _let_go: Callable[[], None] | None = None
 
     def open(self, seconds: float) -> None:
@@ -158,7 +134,7 @@ class GuardedConnection(HTTPConnection):
         wire = Wire(sock)
         request = http1.request_head("CONNECT", authority, [("Host", authority), *proxy.fields])
         wire.send(request, patience, heard=None)
-        head = _read_final(wire, patience)
+        head = read_final(wire, patience)
         if head.status // 100 != 2:  # noqa: PLR2004 - RFC 9110 section 9.3.6
             raise _proxy_refusal(proxy, authority, head)
         if wire.holds:
@@ -204,70 +180,13 @@ class GuardedConnection(HTTPConnection):
             BadResponse: the answer is not sound HTTP.
             TransferTimeout: the peer took too long.
         """
-        wire = self.wire
-        if wire is None:
+        if self.wire is None:
             raise ConnectFailed("The connection is closed.")
-        early: Head | None = None
-        interims = 0
-
-        def heard() -> bool:
-            nonlocal early, interims
-            patience = waiting.head()
-            while early is None:
-                head = _read_head(wire, patience)
-                early = None if _interim(head) else head
-                interims += 1
-                if early is None and interims > _MAX_INTERIM:
-                    raise BadResponse(
-                        f"More than {_MAX_INTERIM} interim answers came, and no final one."
-                    )
-                if not wire.holds:
-                    break
-            return early is not None
-
-        broken: Exception | None = None
-        whole = False
-        try:
-            wire.send(request, waiting.sending(), heard=None)
-            if expect:
-                early = self._word(wire, waiting.head(), expect)
-            if early is None:
-                patience = waiting.sending()
-                whole = all(
-                    wire.send_file(piece, patience, heard=heard)
-                    if isinstance(piece, FileSpan)
-                    else wire.send(piece, patience, heard=heard)
-                    for piece in _framed(body, chunked=chunked)
-                )
-        except WharfingerError:
-            raise
-        except OSError as error:
-            broken = error
-        try:
-            answer = early or _read_final(wire, waiting.head())
-        except (Interrupted, TransferTimeout) as error:
-            if broken is None:
-                raise
-            raise Interrupted(
-                "The server closed the connection while the request was being sent.", received=0
-            ) from error
+        exchange = Exchange(wire=self.wire, waiting=waiting, clock=self.clock)
+        answer = exchange.run(method, request, body, chunked=chunked, expect=expect)
         self.used = True
-        return answer, reader(http1.framing(method, answer), wire, waiting.body()), whole
-
-    def _word(self, wire: Wire, patience: Patience, seconds: float) -> Head | None:
-        """Wait for "100 Continue"; return the final answer if that comes instead."""
-        until = self.clock() + seconds
-        for _ in range(_MAX_INTERIM):
-            left = min(until - self.clock(), patience.wait())
-            if left <= 0 or not wire.answer_waits(left):
-                break
-            head = _read_head(wire, patience)
-            if not _interim(head):
-                return head
-            if head.status == _CONTINUE:
-                return None
-        self.ignores_expect = True
-        return None
+        self.ignores_expect = exchange.ignores_expect
+        return answer
 
     def bind(self, canceller: Canceller | None) -> None:
         """Let a call have the connection: its canceller can shut the socket down from now on.
@@ -277,13 +196,15 @@ class GuardedConnection(HTTPConnection):
         """
         self.unbind()
         self.canceller = canceller
-        if canceller is not None and self.sock is not None:
-            self._let_go = canceller.hold(self.sock)
+        if self.sock is not None:
+            self._hold(self.sock)
 
     def unbind(self) -> None:
         """Take the connection back from the call that had it."""
         self.canceller = None
-        self._release()
+        let_go, self._let_go = self._let_go, None
+        if let_go is not None:
+            let_go()
 
     def close(self) -> None:
         """Close the socket; the connection can be opened again."""
@@ -294,9 +215,8 @@ class GuardedConnection(HTTPConnection):
     def _connect(self, checked: Checked, seconds: float) -> socket.socket:
         sock = _socket_for(checked)
         try:
-            if self.canceller is not None:
-                self._release()
-                self._let_go = self.canceller.hold(sock)
+            self._release()
+            self._hold(sock)
             sock.settimeout(seconds)
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             sock.connect((str(checked.address), checked.port))
@@ -307,10 +227,18 @@ class GuardedConnection(HTTPConnection):
             raise
         return sock
 
+    def _hold(self, sock: socket.socket) -> None:
+        if self.canceller is not None:
+            self._stopcock = self._stopcock or Stopcock(sock)
+            self._let_go = self.canceller.when_cancelled(self._stopcock.shut)
+
     def _release(self) -> None:
         let_go, self._let_go = self._let_go, None
         if let_go is not None:
             let_go()
+        if self._stopcock is not None:
+            self._stopcock.close()
+            self._stopcock = None
 
 
 class GuardedTLSConnection(GuardedConnection, HTTPSConnection):
@@ -322,93 +250,6 @@ class GuardedTLSConnection(GuardedConnection, HTTPSConnection):
     tunnels = True
 
 
-class GuardedPool(HTTPConnectionPool):
-    """Idle connections to one origin over plain TCP."""
-
-    # urllib3's protocol declares attributes that its own classes make read-only.
-    ConnectionCls = GuardedConnection  # pyright: ignore[reportAssignmentType]
-
-
-class GuardedTLSPool(HTTPSConnectionPool):
-    """Idle connections to one origin over TLS."""
-
-    ConnectionCls = GuardedTLSConnection  # pyright: ignore[reportAssignmentType]
-
-
-class Connections:
-    """The connections of one guard: takes idle ones, makes new ones, keeps what may be used again.
-
-    Args:
-        guard: where they may go.
-        context: trusted certificates; the system's by default.
-        proxies: what goes through a proxy; nothing by default.
-        clock: a monotonic clock.
-    """
-
-    def __init__(
-        self,
-        guard: AddressGuard,
-        *,
-        context: ssl.SSLContext | None = None,
-        proxies: Proxies | None = None,
-        clock: Clock = time.monotonic,
-    ) -> None:
-        self._guard = guard
-        self._clock = clock
-        self._context = context
-        self._proxies = proxies or Proxies()
-        self._manager = PoolManager(maxsize=_IDLE_CONNECTIONS)
-        self._manager.pool_classes_by_scheme = {"http": GuardedPool, "https": GuardedTLSPool}
-
-    def take(
-        self,
-        url: Url,
-        seconds: float,
-        *,
-        fresh: bool = False,
-        canceller: Canceller | None = None,
-    ) -> GuardedConnection:
-        """Return an open connection to a URL's origin; `fresh` never takes an idle one.
-
-        Raises:
-            AddressRefused, ConnectFailed, TransferTimeout: as `GuardedConnection.open`.
-        """
-        connection = self._pool(url)._get_conn()  # noqa: SLF001 - stable since urllib3 1.0
-        if not isinstance(connection, GuardedConnection):
-            raise TypeError(type(connection))
-        if fresh:
-            connection.close()
-        try:
-            connection.bind(canceller)
-            if connection.wire is None:
-                connection.guard = self._guard
-                connection.clock = self._clock
-                connection.via = self._proxies.for_url(url)
-                connection.open(seconds)
-        except BaseException:
-            connection.close()
-            raise
-        return connection
-
-    def give(self, url: Url, connection: GuardedConnection) -> None:
-        """Keep a connection whose exchange is over for the next one."""
-        connection.unbind()
-        self._pool(url)._put_conn(  # noqa: SLF001 - as above
-            connection  # pyright: ignore[reportArgumentType]
-        )
-
-    def close(self) -> None:
-        """Close all idle connections."""
-        self._manager.clear()
-
-    def _pool(self, url: Url) -> HTTPConnectionPool:
-        if url.scheme == "https":
-            # One context for all: reading the system's certificates takes 10 ms and more.
-            self._context = self._context or ssl.create_default_context()
-            self._manager.connection_pool_kw["ssl_context"] = tls.checked(self._context)
-        return self._manager.connection_from_host(url.host, url.port, url.scheme)
-
-
 def _socket_for(checked: Checked) -> socket.socket:
     family = socket.AF_INET if checked.address.version == 4 else socket.AF_INET6  # noqa: PLR2004
     return socket.socket(family, socket.SOCK_STREAM)
@@ -418,43 +259,6 @@ def _check_peer(sock: socket.socket, checked: Checked) -> None:
     peer = str(sock.getpeername()[0]).partition("%")[0]
     if ipaddress.ip_address(peer) != checked.address:
         raise AddressRefused("The connection was led to another address than the checked one.")
-
-
-def _framed(body: Iterable[Piece] | None, *, chunked: bool) -> Iterator[Piece]:
-    for piece in body or ():
-        if not chunked:
-            yield piece
-        elif piece:  # an empty chunk would end the body (RFC 9112 section 7.1)
-            yield b"%x\r\n" % len(piece)
-            yield piece
-            yield b"\r\n"
-    if body is not None and chunked:
-        yield b"0\r\n\r\n"
-
-
-def _read_head(wire: Wire, patience: Patience) -> Head:
-    lines: list[bytes] = []
-    size = 0
-    while (line := wire.line(http1.MAX_HEAD, patience)).strip(b"\r\n"):
-        lines.append(line)
-        size += len(line)
-        if size > http1.MAX_HEAD:
-            raise BadResponse(f"The answer's head is longer than {http1.MAX_HEAD} bytes.")
-    return http1.parse_head(b"".join(lines).removesuffix(b"\n").removesuffix(b"\r"))
-
-
-def _read_final(wire: Wire, patience: Patience) -> Head:
-    for _ in range(_MAX_INTERIM):
-        head = _read_head(wire, patience)
-        if not _interim(head):
-            return head
-    raise BadResponse(f"More than {_MAX_INTERIM} interim answers came, and no final one.")
-
-
-def _interim(head: Head) -> bool:
-    if head.status == _SWITCHING_PROTOCOLS:
-        raise BadResponse("The server switched to a protocol that nobody asked for.")
-    return head.interim
 
 
 _UNREACHED: Final = "Check the name and the port, and whether the server runs."

@@ -3,51 +3,81 @@
 `http.client` reads heads and bodies in loops that do not return to the caller, so a
 peer that drips holds it for as long as it likes. Here the clock is asked before
 every single wait.
+
+The socket itself never waits: what can be had at once is taken at once, and only where
+there is nothing is there a wait, which is a `poll` of ours.
 """
 
 from __future__ import annotations
 
-import errno
-import os
+import re
 import select
 import socket
 import ssl
+import time
 from typing import TYPE_CHECKING, Final
 
-from wharfinger.errors import BadResponse, Interrupted, TransferTimeout
+from wharfinger.errors import BadResponse, Interrupted
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from wharfinger.net.patience import Patience
-    from wharfinger.net.spans import FileSpan
 
-_RECEIVE: Final = 16 * 1024
+# The longest head fits, and so does a whole small answer: one receive gets all of it.
+_HOLD: Final = 72 * 1024
 _SEND: Final = 256 * 1024
-_SENDFILE: Final = 1024 * 1024  # larger pieces gain nothing, and progress would be coarse
-# What sendfile says of files and sockets that it cannot join.
-_NO_SENDFILE: Final = frozenset({errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, errno.EOVERFLOW})
-_UNREADABLE: Final = frozenset({errno.EIO, errno.EBADF, errno.ESTALE, errno.EISDIR})
+# A line ends with LF, with or without CR (RFC 9112 section 2.2); an empty one ends the head.
+_EMPTY_LINE: Final = re.compile(rb"\r*\n")
+_END_OF_HEAD: Final = re.compile(rb"\n\r*\n")
 
 
 class Wire:
-    """Reads lines and blocks from a connected socket, and writes to it.
+    """Reads heads, lines and blocks from a connected socket, and writes to it.
 
     Bytes that came with a head and belong to what follows are held and given first.
     """
 
     def __init__(self, sock: socket.socket) -> None:
-        self._sock = sock
-        self._secure = isinstance(sock, ssl.SSLSocket)
-        self._held = b""
-        self._timeout: float | None = -1.0
+        self.sock = sock
+        self.secure = isinstance(sock, ssl.SSLSocket)
+        self._buffer = bytearray()
+        self._start = self._end = 0  # what is held of the buffer
+        self._drained = False  # whether the last receive left nothing behind
+        self._broken: OSError | None = None
         if isinstance(sock, ssl.SSLSocket):
             # A cut connection must not look like the end of a body (truncation attack).
             sock.suppress_ragged_eofs = False  # type: ignore[attr-defined]  # not in typeshed
+        sock.settimeout(0)
         self._poll = select.poll()
         self._poll.register(sock, select.POLLIN)
 
     # --- reading ---------------------------------------------------------------------------
+
+    def head(self, limit: int, patience: Patience) -> bytes:
+        """Return the lines of a head, up to but without the end of the last and the empty line.
+
+        Raises:
+            Interrupted: the peer closed before its end.
+            BadResponse: it is longer than `limit`.
+            TransferTimeout: the patience is over.
+        """
+        searched = self._start
+        while True:
+            if empty := _EMPTY_LINE.match(self._buffer, self._start, self._end):
+                self._start = empty.end()
+                return b""
+            # The end may have come in pieces; CRs before the last LF are no honest peer's.
+            found = _END_OF_HEAD.search(self._buffer, max(searched - 2, self._start), self._end)
+            if found is not None and found.start() - self._start <= limit:
+                head = bytes(self._buffer[self._start : found.start()])
+                self._start = found.end()
+                return head.removesuffix(b"\r")
+            if self._end - self._start > limit:
+                raise BadResponse(f"The answer's head is longer than {limit} bytes.")
+            held = self._end - self._start
+            self._fill(patience)
+            searched = self._start + held
 
     def line(self, limit: int, patience: Patience) -> bytes:
         """Return the next line with its end.
@@ -57,51 +87,30 @@ class Wire:
             BadResponse: the line is longer than `limit`.
             TransferTimeout: the patience is over.
         """
-        searched = 0
-        while (end := self._held.find(b"\n", searched)) < 0:
-            searched = len(self._held)
-            if searched > limit:
+        while (end := self._buffer.find(b"\n", self._start, self._end)) < 0:
+            if self._end - self._start > limit:
                 raise BadResponse(f"The answer has a line of more than {limit} bytes.")
-            more = self._receive(patience)
-            if not more:
-                raise Interrupted(
-                    "The server closed the connection in the middle of its answer."
-                    if self._held
-                    else "The server closed the connection without an answer.",
-                    received=0,
-                )
-            self._held += more
-        line, self._held = self._held[: end + 1], self._held[end + 1 :]
+            self._fill(patience)
+        line = bytes(self._buffer[self._start : end + 1])
         if len(line) > limit:
             raise BadResponse(f"The answer has a line of more than {limit} bytes.")
+        self._start = end + 1
         return line
 
     def readinto(self, view: memoryview, patience: Patience) -> int:
         """Fill the beginning of `view` with what is there; 0 when the peer has closed."""
-        if self._held:
-            count = min(len(view), len(self._held))
-            view[:count] = self._held[:count]
-            self._held = self._held[count:]
+        held = self._end - self._start
+        if held:
+            count = min(len(view), held)
+            view[:count] = memoryview(self._buffer)[self._start : self._start + count]
+            self._start += count
             return count
         return self._receive_into(view, patience)
-
-    def _receive(self, patience: Patience) -> bytes:
-        buffer = bytearray(_RECEIVE)
-        return bytes(buffer[: self._receive_into(memoryview(buffer), patience)])
-
-    def _receive_into(self, view: memoryview, patience: Patience) -> int:
-        self._limit(patience.wait())
-        try:
-            count = self._sock.recv_into(view)
-        except OSError as error:
-            raise self._failed(error, patience) from error
-        patience.got(count)
-        return count
 
     @property
     def holds(self) -> bool:
         """Whether bytes were received that nobody has read yet."""
-        return bool(self._held)
+        return self._end > self._start
 
     def has_more(self) -> bool:
         """Return whether the peer sent bytes that nobody asked for.
@@ -109,27 +118,80 @@ class Wire:
         Over TLS only bytes that were already read count: what is still in the socket may
         be a session ticket.
         """
-        if self._held:
+        if self.holds:
             return True
-        if self._secure or not self.answer_waits():
+        if isinstance(self.sock, ssl.SSLSocket):
+            return self.sock.pending() > 0
+        if self._drained:
             return False
         try:
-            return bool(self._sock.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT))
+            return bool(self.sock.recv(1, socket.MSG_PEEK))
         except OSError:
             return False  # reset or empty: nothing came
 
+    def _fill(self, patience: Patience) -> None:
+        """Receive behind what is held, which moves to the beginning of the buffer."""
+        if not self._buffer:
+            self._buffer = bytearray(_HOLD)
+        held = self._end - self._start
+        if self._start:
+            self._buffer[:held] = self._buffer[self._start : self._end]
+            self._start, self._end = 0, held
+        count = self._receive_into(memoryview(self._buffer)[held:], patience)
+        if not count:
+            raise Interrupted(
+                "The server closed the connection in the middle of its answer."
+                if held
+                else "The server closed the connection without an answer.",
+                received=0,
+            )
+        self._end += count
+
+    def _receive_into(self, view: memoryview, patience: Patience) -> int:
+        seconds = patience.wait()
+        until = None
+        # Where the last receive left nothing, or a request just went out, there is nothing yet.
+        wait = select.POLLIN if self._drained else 0
+        while True:
+            if wait:
+                left = seconds if until is None else until - time.monotonic()
+                # A part of a TLS record does not begin the wait anew.
+                until = time.monotonic() + seconds if self.secure and until is None else until
+                if left <= 0 or not self.ask(wait, left):
+                    raise patience.over()
+                self._drained = False
+            try:
+                count = self._take_records(view) if self.secure else self.sock.recv_into(view)
+                break
+            except (BlockingIOError, ssl.SSLWantReadError):
+                wait = select.POLLIN
+            except ssl.SSLWantWriteError:
+                wait = select.POLLOUT
+            except OSError as error:
+                raise Interrupted(
+                    f"The connection broke: {error.strerror or type(error).__name__}.", received=0
+                ) from error
+        self._drained = not self.secure and 0 < count < len(view)
+        patience.got(count)
+        return count
+
+    def _take_records(self, view: memoryview) -> int:
+        # One call gives one record of at most 16 KiB, so all that came are taken in one go.
+        if self._broken is not None:
+            raise self._broken
+        count = self.sock.recv_into(view)
+        filled = count
+        try:
+            while count and filled < len(view):
+                count = self.sock.recv_into(view[filled:])
+                filled += count
+        except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
+            return filled
+        except OSError as error:
+            self._broken = error  # told after the bytes that came before it
+        return filled
+
     # --- writing ---------------------------------------------------------------------------
-
-    def answer_waits(self, seconds: float = 0.0) -> bool:
-        """Return whether the peer began to answer, or did so within some seconds.
-
-        Over TLS that is known only when content was decrypted: what comes may be a session
-        ticket (RFC 8446 section 4.6.1). An end of the connection counts as an answer.
-        """
-        if self._held:
-            return True
-        ready = any(event & ~select.POLLOUT for _, event in self._ask(select.POLLIN, seconds))
-        return self._decrypt() if ready and self._secure else ready
 
     def send(
         self, data: bytes | memoryview, patience: Patience, *, heard: Callable[[], bool] | None
@@ -145,123 +207,66 @@ class Wire:
         """
         view = memoryview(data)
         while view:
-            if heard is not None and not self._may_send(patience):
+            if heard is not None and not self.may_send(patience):
                 if heard():
                     return False
                 continue
-            # Where nobody listens, the send itself may wait.
-            self._limit(0.0 if heard is not None else patience.wait())
+            seconds = patience.wait()
             try:
-                count = self._sock.send(view[:_SEND])
-            except BlockingIOError:
-                continue
-            except (ssl.SSLWantWriteError, ssl.SSLWantReadError) as wanted:
-                # The same bytes are offered again (SSL_write(3)), after listening.
-                write = isinstance(wanted, ssl.SSLWantWriteError)
-                if not self._ask(select.POLLIN | (write and select.POLLOUT), patience.wait()):
+                count = self.sock.send(view[:_SEND])
+            except (BlockingIOError, ssl.SSLWantWriteError, ssl.SSLWantReadError) as wanted:
+                # Over TLS the same bytes are offered again (SSL_write(3)).
+                listens = heard is not None or isinstance(wanted, ssl.SSLWantReadError)
+                events = select.POLLIN if listens else 0
+                if not isinstance(wanted, ssl.SSLWantReadError):
+                    events |= select.POLLOUT
+                if not self.ask(events, seconds):
                     raise patience.over() from None
                 continue
-            except TimeoutError as error:
-                raise patience.over() from error
+            self._drained = not self.secure  # an answer is under way at best
             patience.got(count)
             view = view[count:]
         return True
 
-    def send_file(
-        self, span: FileSpan, patience: Patience, *, heard: Callable[[], bool] | None
-    ) -> bool:
-        """Send a stretch of a file, by sendfile where that works; otherwise as `send`.
-
-        Raises:
-            LocalFileError: the file changed or cannot be read; its last bytes were not sent.
-        """
-        if self._secure:
-            return self._copy(span, 0, patience, heard)
-        done = 0
-        while done < span.length:
-            if not self._may_send(patience):
-                if heard is not None and heard():
-                    return False
-                continue
-            count = min(_SENDFILE, span.length - done)
-            if done + count == span.length:
-                span.check()
-            self._limit(0.0)
-            try:
-                count = os.sendfile(self._sock.fileno(), span.descriptor, span.start + done, count)
-            except BlockingIOError:
-                continue
-            except OSError as error:
-                if error.errno in _UNREADABLE:
-                    raise span.failed(error) from error
-                if error.errno in _NO_SENDFILE:
-                    return self._copy(span, done, patience, heard)
-                raise
-            if count == 0:
-                raise _ended(span)
-            patience.got(count)
-            span.sent(count)
-            done += count
-        return True
-
-    def _copy(
-        self, span: FileSpan, done: int, patience: Patience, heard: Callable[[], bool] | None
-    ) -> bool:
-        buffer = memoryview(bytearray(min(_SEND, span.length - done)))
-        while done < span.length:
-            view = buffer[: span.length - done]
-            try:
-                count = os.preadv(span.descriptor, [view], span.start + done)
-            except OSError as error:
-                raise span.failed(error) from error
-            if count == 0:
-                raise _ended(span)
-            done += count
-            if done == span.length:
-                span.check()
-            if not self.send(view[:count], patience, heard=heard):
-                return False
-            span.sent(count)
-        return True
-
-    # --- waiting ---------------------------------------------------------------------------
-
-    def _may_send(self, patience: Patience) -> bool:
+    def may_send(self, patience: Patience) -> bool:
         """Wait until something can be sent; False when the peer spoke first."""
-        if self._secure:
+        if self.secure:
             return not self.answer_waits()
-        events = self._ask(select.POLLIN | select.POLLOUT, patience.wait())
+        events = self.ask(select.POLLIN | select.POLLOUT, patience.wait())
         if not events:
             raise patience.over()
         return not any(event & select.POLLIN for _, event in events)
 
-    def _ask(self, events: int, seconds: float) -> list[tuple[int, int]]:
-        self._poll.modify(self._sock, events)
+    # --- waiting ---------------------------------------------------------------------------
+
+    def answer_waits(self, seconds: float = 0.0) -> bool:
+        """Return whether the peer began to answer, or did so within some seconds.
+
+        Over TLS that is known only when content was decrypted: what comes may be a session
+        ticket (RFC 8446 section 4.6.1). An end of the connection counts as an answer.
+        """
+        if self.holds:
+            return True
+        ready = any(event & ~select.POLLOUT for _, event in self.ask(select.POLLIN, seconds))
+        return self._decrypt() if ready and self.secure else ready
+
+    @property
+    def quiet(self) -> bool:
+        """Whether the peer has neither sent anything nor closed: so an idle connection is."""
+        return not self.holds and not self.ask(select.POLLIN, 0)
+
+    def ask(self, events: int, seconds: float) -> list[tuple[int, int]]:
+        """Wait for events of the socket; returns those that came."""
+        self._poll.modify(self.sock, events)
         return self._poll.poll(seconds * 1000)
 
     def _decrypt(self) -> bool:
-        self._limit(0.0)
+        if not self._buffer:
+            self._buffer = bytearray(_HOLD)
+        self._start = 0
         try:
-            self._held = self._sock.recv(_RECEIVE)
+            self._end = self.sock.recv_into(memoryview(self._buffer))
         except ssl.SSLWantReadError:
+            self._end = 0
             return False  # a ticket, or a part of a record
         return True
-
-    def _limit(self, seconds: float) -> None:
-        if seconds != self._timeout:  # each change is a system call
-            self._sock.settimeout(seconds)
-            self._timeout = seconds
-
-    @staticmethod
-    def _failed(error: OSError, patience: Patience) -> TransferTimeout | Interrupted:
-        if isinstance(error, TimeoutError):
-            return patience.over()
-        return Interrupted(
-            f"The connection broke: {error.strerror or type(error).__name__}.", received=0
-        )
-
-
-def _ended(span: FileSpan) -> Exception:
-    span.check()
-    # It is as long as it was and yet gives nothing: a file of /proc, or a failing disk.
-    return span.failed(OSError(errno.EIO, os.strerror(errno.EIO)))

@@ -1,0 +1,113 @@
+"""`NAME.part.json`: where the bytes of a partial file came from, and under which validator.
+
+It is written whole or not at all, and never into a file that somebody else has put there;
+what is read is believed only from a plain file of ours alone.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+from dataclasses import asdict, dataclass, replace
+from typing import TYPE_CHECKING, Final
+
+from wharfinger.client.folder import is_ours_alone
+from wharfinger.errors import DestinationExists
+
+if TYPE_CHECKING:
+    from wharfinger.client.folder import Folder
+
+_FORMAT: Final = 1
+_MAX_SIZE: Final = 64 * 1024
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Source:
+    """Where the bytes of a partial file come from.
+
+    `url` is without its query, which may be secret; `query` is the SHA-256 of that.
+    `validator` is a strong entity tag, "" when the server gave none. `mode` is what the
+    finished file gets.
+    """
+
+    url: str
+    query: str
+    validator: str
+    size: int | None
+    mode: int = 0o600
+
+
+class Sidecar:
+    """The record beside one partial file.
+
+    Args:
+        folder: the folder of both.
+        name: its own name there.
+    """
+
+    def __init__(self, folder: Folder, name: str) -> None:
+        self.name = name
+        self._folder = folder
+
+    def read(self) -> Source | None:
+        """Return what it says; None when it is not there, or says nothing that is ours."""
+        try:
+            # Not blocking: a FIFO of that name must not make anybody wait.
+            descriptor = self._folder.open(self.name, os.O_RDONLY | os.O_NONBLOCK)
+        except OSError:
+            return None
+        with os.fdopen(descriptor, "rb") as file:
+            if not is_ours_alone(os.fstat(descriptor)):
+                return None
+            content = file.read(_MAX_SIZE)
+        try:
+            record = json.loads(content)
+            if record.pop("wharfinger") != _FORMAT:
+                return None
+            source = Source(**record)
+        except (ValueError, TypeError, AttributeError, KeyError, RecursionError):
+            return None
+        values: tuple[object, ...] = (source.validator, source.mode, source.size or 0)
+        if [type(value) for value in values] != [str, int, int]:
+            return None
+        # Read and write for some, as new files have it; nothing else comes from a file.
+        return replace(source, mode=source.mode & 0o666)
+
+    def check(self) -> None:
+        """Refuse to replace what is not ours.
+
+        Raises:
+            DestinationExists: a file of its name is there, and is none.
+        """
+        if self.read() is None and self._folder.lstat(self.name) is not None:
+            raise DestinationExists(
+                f"{self._folder.shown(self.name)} exists and is not ours.",
+                hint="Remove it, or choose another destination.",
+            )
+
+    def write(self, source: Source, *, sync: bool = False) -> None:
+        """Write it anew; raises OSError.
+
+        Raises:
+            DestinationExists: as `check`.
+        """
+        self.check()
+        record = {"wharfinger": _FORMAT, **asdict(source)}
+        temporary = f".wharfinger-{secrets.token_hex(8)}"
+        descriptor = self._folder.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
+        try:
+            with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+                json.dump(record, file, indent=1)
+                file.write("\n")
+                if sync:
+                    file.flush()
+                    os.fsync(descriptor)
+            self._folder.rename(temporary, self.name, overwrite=True)
+        except BaseException:
+            self._folder.remove(temporary)
+            raise
+
+    def remove(self) -> None:
+        """Remove it, if it is there."""
+        self._folder.remove(self.name)
