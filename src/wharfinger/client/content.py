@@ -223,7 +223,7 @@ def unreadable(error: OSError, shown: str) -> LocalFileError:
     """Return the error for a file that cannot be read."""
     if isinstance(error, FileNotFoundError) and not isinstance(error, LocalFileError):
         return SourceMissing(f"{shown} does not exist.")
-    from wharfinger.client.partial import local_error
+    from wharfinger.client.folder import local_error
 
     return local_error(error, shown)
 
