@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import codecs
 import gc
+import gzip
 import io
 import os
-from collections.abc import Iterator
+import tempfile
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -13,7 +16,7 @@ import pytest
 from flask.typing import ResponseReturnValue
 
 from flask_ext.conftest import Ask
-from wharfinger.errors import UsageError
+from wharfinger.errors import LocalFileError, UsageError
 from wharfinger.flask import Wharfinger
 
 DIGITS = b"0123456789"
@@ -107,7 +110,9 @@ def test_a_pipe_is_sent_as_it_comes(ask: Ask, files: Wharfinger, buffered: bool)
         first = next(pieces)
         os.write(writing, b"more")
         os.close(writing)
-        return {"first": first.decode(), "rest": b"".join(pieces).decode()}
+        rest = b"".join(pieces)
+        made.close()
+        return {"first": first.decode(), "rest": rest.decode()}
 
     assert ask(view).json() == {"first": "0123456789", "rest": "more"}
     assert pipe.closed
@@ -146,7 +151,7 @@ def test_a_generator_is_sent_while_it_runs_and_closed_at_the_end(
     assert answer.headers["content-disposition"] == 'attachment; filename="r.csv"'
     assert answer.headers["x-content-type-options"] == "nosniff"
     assert "content-length" not in answer.headers
-    assert "accept-ranges" not in answer.headers
+    assert answer.headers["accept-ranges"] == "none"
     assert ended == [True]
 
 
@@ -173,17 +178,155 @@ def test_a_generator_takes_the_validators_it_is_given(ask: Ask, files: Wharfinge
     assert answer.headers["cache-control"] == "private, max-age=5"
 
 
-@pytest.mark.parametrize("data", ["text", io.StringIO("text")], ids=["str", "a file of text"])
-def test_text_is_refused_because_its_encoding_is_not_known(
-    ask: Ask, files: Wharfinger, data: Any
-) -> None:
-    def view() -> ResponseReturnValue:
-        try:
-            return files.deliver_data(data, mimetype="text/plain")
-        except UsageError as error:
-            return error.hint
+def of_text(folder: Path) -> dict[str, Any]:
+    (folder / "text.txt").write_text("text", "utf-8")
+    return {
+        "str": "text",
+        "StringIO": io.StringIO("text"),
+        "a file opened as text": (folder / "text.txt").open(encoding="utf-8"),
+        "a named temporary file": tempfile.NamedTemporaryFile("w+", encoding="utf-8"),
+        "a spooled temporary file": tempfile.SpooledTemporaryFile(mode="w+", encoding="utf-8"),
+        "a reader with a codec": codecs.getreader("utf-8")(io.BytesIO(b"text")),
+    }
 
-    assert ask(view).body == b"Encode it, or open the file in mode 'rb'."
+
+def test_text_is_refused_because_its_encoding_is_not_known(
+    ask: Ask, files: Wharfinger, tmp_path: Path
+) -> None:
+    for kind, data in of_text(tmp_path).items():
+
+        def view(data: Any = data) -> ResponseReturnValue:
+            try:
+                return files.deliver_data(data, mimetype="text/plain")
+            except UsageError as error:
+                return error.hint
+
+        assert ask(view).body == b"Encode it, or open the file in mode 'rb'.", kind
+    gc.collect()  # a file left open is a ResourceWarning here, and that an error
+
+
+async def _asynchronous() -> AsyncIterator[bytes]:
+    yield DIGITS
+
+
+def unfit(folder: Path) -> dict[str, tuple[Any, str]]:
+    closed = io.BytesIO(DIGITS)
+    closed.close()
+    path = folder / "new.bin"
+    return {
+        "closed": (closed, "Open it without `with`: deliver_data closes it when it was sent."),
+        "for writing": (path.open("wb"), "Open it in mode 'rb'."),
+        "asynchronous": (_asynchronous(), "Write it with `def`; or use the ASGI application."),
+    }
+
+
+def test_a_file_that_cannot_be_read_is_refused_with_what_to_do(
+    ask: Ask, files: Wharfinger, tmp_path: Path
+) -> None:
+    for data, hint in unfit(tmp_path).values():
+
+        def view(data: Any = data) -> ResponseReturnValue:
+            try:
+                return files.deliver_data(data, mimetype="text/plain")
+            except UsageError as error:
+                return error.hint
+
+        assert ask(view).body.decode() == hint
+    gc.collect()
+
+
+@pytest.mark.parametrize("piece", ["text", 7, None])
+def test_a_generator_that_yields_no_bytes_fails_and_is_closed(
+    ask: Ask, files: Wharfinger, piece: Any
+) -> None:
+    ended: list[bool] = []
+
+    def rows() -> Iterator[Any]:
+        try:
+            yield b"bytes"
+            yield piece
+        finally:
+            ended.append(True)
+
+    with pytest.raises(UsageError, match="not bytes"):
+        ask(lambda: files.deliver_data(rows(), mimetype="text/plain"))
+    assert ended == [True]
+
+
+def test_a_list_of_pieces_and_other_kinds_of_bytes_are_sent(ask: Ask, files: Wharfinger) -> None:
+    pieces: list[Any] = [b"01", bytearray(b"23"), memoryview(b"45"), b"", b"6789"]
+    assert ask(lambda: files.deliver_data(pieces, mimetype="text/plain")).body == DIGITS
+
+
+def test_a_file_that_hides_another_is_read_and_not_looked_through(
+    ask: Ask, files: Wharfinger, tmp_path: Path
+) -> None:
+    """A GzipFile shows the descriptor of the compressed file: the kernel would send that one."""
+    with gzip.open(tmp_path / "digits.gz", "wb") as file:
+        file.write(DIGITS)
+
+    class Shouting(io.FileIO):
+        def read(self, size: int | None = -1) -> bytes:
+            return super().read(size).replace(b"0", b"!")
+
+    (tmp_path / "digits").write_bytes(DIGITS)
+    gunicorn: dict[str, Any] = {"SERVER_SOFTWARE": "gunicorn", "wsgi.file_wrapper": _Sendfile}
+    for made, body in (
+        (lambda: gzip.GzipFile(tmp_path / "digits.gz"), DIGITS),
+        (lambda: Shouting(tmp_path / "digits"), b"!123456789"),
+    ):
+        answer = ask(
+            lambda made=made: files.deliver_data(made(), mimetype="text/plain"),  # type: ignore[misc]
+            environ_overrides=gunicorn,
+        )
+        assert (answer.headers["content-length"], answer.body) == ("10", body)
+
+
+class _Sendfile:
+    """A server's file wrapper that sends what the descriptor shows."""
+
+    def __init__(self, file: Any, _: int) -> None:
+        self.file = file
+
+    def __iter__(self) -> Iterator[bytes]:
+        yield os.pread(self.file.fileno(), 1000, 0)
+
+    def close(self) -> None:
+        self.file.close()
+
+
+def test_a_plain_file_has_the_validators_that_a_path_has(
+    ask: Ask, files: Wharfinger, tmp_path: Path
+) -> None:
+    path = tmp_path / "digits.bin"
+    path.write_bytes(DIGITS)
+    os.utime(path, (1709208000, 1709208000))
+    by_path = ask(lambda: files.deliver_path(tmp_path, "digits.bin"))
+    by_file = ask(lambda: files.deliver_data(path.open("rb"), download_name="digits.bin"))
+    assert by_file.headers["etag"] == by_path.headers["etag"]
+    assert by_file.headers["last-modified"] == "Thu, 29 Feb 2024 12:00:00 GMT"
+
+
+def test_a_device_has_no_length_and_is_sent_as_a_stream(ask: Ask, files: Wharfinger) -> None:
+    answer = ask(lambda: files.deliver_data(io.FileIO("/dev/null"), mimetype="text/plain"))
+    assert (answer.status, answer.body) == (200, b"")
+    assert "content-length" not in answer.headers
+
+
+@pytest.mark.parametrize("asked", [None, "bytes=2-"])
+def test_a_file_that_becomes_shorter_is_no_whole_answer(
+    ask: Ask, files: Wharfinger, tmp_path: Path, asked: str | None
+) -> None:
+    path = tmp_path / "digits.bin"
+    path.write_bytes(DIGITS)
+
+    def view() -> ResponseReturnValue:
+        made = files.deliver_data(path.open("rb", buffering=0), mimetype="text/plain")
+        os.truncate(path, 5)
+        return made
+
+    with pytest.raises(LocalFileError, match="shorter"):
+        ask(view, headers={} if asked is None else {"Range": asked})
 
 
 def test_data_without_a_type_is_refused(

@@ -43,11 +43,15 @@ def request_head(
     )
 
 
-def delivery_head() -> RequestHead:
-    """Return the head to plan a delivery by: a view for POST may answer with a file too, whole."""
-    if request.method in ("GET", "HEAD"):
+def delivery_head(*, conditional: bool = True) -> RequestHead:
+    """Return the head to plan a delivery by: a view for POST may answer with a file too, whole.
+
+    Without `conditional` preconditions and ranges do not count.
+    """
+    method = "HEAD" if request.method == "HEAD" else "GET"
+    if conditional and request.method == method:
         return request_head()
-    return RequestHead(method="GET", path=request.path, headers=Headers())
+    return RequestHead(method=method, path=request.path, headers=Headers())
 
 
 def check_unread() -> None:
