@@ -10,6 +10,8 @@ import pytest
 from support.services import Clock, make_wharf
 from wharfinger import StoredFile, Wharf
 from wharfinger.errors import NameRejected, NotFound, UsageError
+from wharfinger.service import Link
+from wharfinger.service.claims import Claim
 
 
 @pytest.fixture
@@ -28,15 +30,35 @@ def stored(wharf: Wharf) -> StoredFile:
     return wharf.receive([b"text"], collection="files", name="a.txt")
 
 
+SIZE = 4  # of what is stored above
+
+
+def take(wharf: Wharf, link: Link, allotted: int = SIZE) -> Claim:
+    return wharf.links.claims.take(link, size=SIZE, allotted=allotted)
+
+
+def go_on(wharf: Wharf, link: Link, claim: Claim, allotted: int = SIZE) -> Claim:
+    return wharf.links.claims.go_on(link, claim.id, size=SIZE, allotted=allotted)
+
+
+def over(wharf: Wharf, claim: Claim, *, sent: int, ended: bool | None = None) -> None:
+    """Tell how a request ended; unless told otherwise it was for the last bytes of the file."""
+    complete = sent == claim.allotted
+    wharf.links.claims.over(
+        claim, sent=sent, complete=complete, ended=complete if ended is None else ended
+    )
+    wharf.sweep()  # writes are done in order: what was noted above is there when this returns
+
+
 def last(url: str) -> str:
     return url.rpartition("/")[2]
 
 
 def test_a_link_leads_to_its_file(wharf: Wharf, stored: StoredFile) -> None:
     link = wharf.share(stored.id, max_downloads=2, download_name="b.txt", owner="user:7")
-    found, file = wharf.links.redeem(last(link.url))
+    found, file, claim = wharf.links.redeem(last(link.url))
     assert file == stored
-    assert found == link
+    assert (found, claim) == (link, None)
     assert (link.max_downloads, link.download_name, link.owner) == (2, "b.txt", "user:7")
 
 
@@ -48,7 +70,7 @@ def test_a_link_ends_on_the_second(wharf: Wharf, stored: StoredFile, clock: Cloc
     with pytest.raises(NotFound):
         wharf.links.redeem(last(link.url))
     with pytest.raises(NotFound):
-        wharf.links.claim(link)
+        take(wharf, link)
 
 
 def test_every_single_character_change_is_refused(wharf: Wharf, stored: StoredFile) -> None:
@@ -74,7 +96,7 @@ def test_of_fifty_at_once_only_as_many_claim_as_are_left(wharf: Wharf, stored: S
     def claim() -> None:
         start.wait()
         try:
-            wharf.links.claim(link)
+            take(wharf, link)
         except NotFound:
             won.append(False)
         else:
@@ -95,7 +117,7 @@ def test_a_revoked_link_is_worthless_at_once(wharf: Wharf, stored: StoredFile) -
     wharf.links.revoke(link.id)
     for refused in (
         lambda: wharf.links.redeem(last(link.url)),
-        lambda: wharf.links.claim(link),
+        lambda: take(wharf, link),
         lambda: wharf.links.revoke(link.id),
         lambda: wharf.links.find(link.id),
     ):
@@ -110,7 +132,7 @@ def test_only_links_that_still_work_are_listed(
     brief = wharf.share(stored.id, expires_in=10)
     spent = wharf.share(stored.id, max_downloads=1)
     assert {link.id for link in wharf.links.of_file(stored.id)} == {lasting.id, brief.id, spent.id}
-    wharf.links.claim(spent)
+    over(wharf, take(wharf, spent), sent=SIZE)
     clock.forward(10)
     assert [link.id for link in wharf.links.of_file(stored.id)] == [lasting.id]
     assert wharf.sweep().links == 1

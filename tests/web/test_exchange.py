@@ -193,7 +193,7 @@ def test_a_link_that_is_spent_at_the_last_moment_lets_go_of_its_file(
     stored = wharf.receive([b"content"], collection="files", owner="me")
     link = wharf.share(stored.id, max_downloads=1)
     found = wharf.links.redeem(link.url.rpartition("/")[2])
-    monkeypatch.setattr(wharf.links, "redeem", lambda _: found)
+    monkeypatch.setattr(wharf.links, "redeem", lambda _, **_more: found)
     opened: list[BinaryIO] = []
     open_file = wharf.open_file
 

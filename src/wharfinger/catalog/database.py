@@ -11,6 +11,7 @@ was answered survives a power cut (https://sqlite.org/pragma.html#pragma_synchro
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import queue
 import sqlite3
@@ -29,6 +30,8 @@ from wharfinger.errors import DataFolderError, StorageFull, Unavailable
 
 T = TypeVar("T")
 _Job = tuple[Callable[[Connection], Any], Future[Any], bool]
+
+log = logging.getLogger("wharfinger")
 
 # A batch ends where a commit would hold its first writer back noticeably.
 _MAX_BATCH: Final = 256
@@ -99,6 +102,19 @@ class Catalog:
         self._jobs.put((function, future, revokes))
         return future.result()
 
+    def write_soon(self, function: Callable[[Connection], None]) -> None:
+        """Have `function` run in a transaction, in order with other writes; return at once.
+
+        For what may be lost in a crash, called from where nothing may wait. What goes wrong
+        is in the log.
+        """
+        future: Future[None] = Future()
+        future.add_done_callback(_log_failure)
+        if self._closed:
+            future.set_exception(Unavailable("The service is closing."))
+        else:
+            self._jobs.put((function, future, False))
+
     @property
     def epoch(self) -> int:
         """A number that changes with every write that revokes, in whichever process."""
@@ -126,6 +142,12 @@ class Catalog:
                 _commit_together(connection, batch, self._epoch)
                 if last:
                     break
+
+
+def _log_failure(future: Future[None]) -> None:
+    error = future.exception()
+    if error is not None:
+        log.error("the catalog could not note something", exc_info=error)
 
 
 def _commit_together(connection: Connection, batch: list[_Job], epoch: Epoch) -> None:

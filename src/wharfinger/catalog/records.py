@@ -40,12 +40,22 @@ class StoredFile:
     expires_at: datetime | None
 
 
+class ClaimState(StrEnum):
+    """Where one counted download is: `BACK` was given back, `SPENT` is over for good."""
+
+    OPEN = "open"
+    BACK = "back"
+    SPENT = "spent"
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Link:
     """A signed, expiring, revocable permission to download one file.
 
     `url` is what to hand out; `id` is what revokes it. `max_downloads` None means any
-    number until `expires_at`; `downloads` counts those that have begun.
+    number until `expires_at`; `downloads` counts those that have begun. It is for the
+    version of the file whose content has this `sha256`, and for no other. `has_password`
+    tells whether it asks for one.
     """
 
     id: str
@@ -57,6 +67,8 @@ class Link:
     downloads: int
     download_name: str | None
     disposition: str
+    sha256: str = ""
+    has_password: bool = False
     url: str = ""
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import (
     BigInteger,
+    Boolean,
     Column,
     ForeignKey,
     Index,
@@ -63,6 +64,34 @@ links = Table(
     Column("downloads", Integer, nullable=False, server_default="0"),
     Column("download_name", String(1024)),
     Column("disposition", String(16), nullable=False),
+    # The version of the file that it is for.
+    Column("sha256", String(64), nullable=False, server_default=""),
+    # What the password hashes to, with its parameters; NULL for a link without one.
+    Column("password", String(255)),
+    # How many downloads that broke were given back.
+    Column("given_back", Integer, nullable=False, server_default="0"),
+    # Tries of the password in the minute that began at `tries_since`.
+    Column("tries", Integer, nullable=False, server_default="0"),
+    Column("tries_since", BigInteger, nullable=False, server_default="0"),
     Index("links_by_file", "file_id"),
     Index("links_by_expiry", "expires_at"),
+)
+
+claims = Table(
+    "claims",
+    metadata,
+    Column("id", String(32), primary_key=True),
+    Column("link_id", String(32), ForeignKey("links.id", ondelete="CASCADE"), nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("expires_at", BigInteger, nullable=False),
+    # How many requests it has had.
+    Column("requests", Integer, nullable=False),
+    # Bytes that were delivered or are being sent, those that were delivered, and whether
+    # the file's last one was among them.
+    Column("allotted", BigInteger, nullable=False),
+    Column("delivered", BigInteger, nullable=False),
+    Column("ended", Boolean, nullable=False),
+    Index("claims_by_link", "link_id"),
+    Index("claims_by_expiry", "expires_at"),
 )

@@ -46,7 +46,8 @@ def _file_iterable(body: FileBody) -> Iterable[bytes]:
     environ = request.environ
     wrapper = environ.get("wsgi.file_wrapper")
     size = _size_on_disk(body.file)
-    if wrapper is not None and size is not None and len(body.pieces) == 1:
+    watched = body.watch is not None
+    if wrapper is not None and not watched and size is not None and len(body.pieces) == 1:
         (span,) = body.pieces
         assert isinstance(span, Span)  # noqa: S101 - bytes stand only between spans
         whole = span.start == 0 and span.length == size
@@ -97,7 +98,8 @@ class _Pieces:
         self._body = body
 
     def __iter__(self) -> Iterator[bytes]:
-        return self._body.blocks(_BATCH)
+        yield from self._body.blocks(_BATCH)
+        self._body.finished()
 
     def close(self) -> None:
         self._body.close()

@@ -58,16 +58,18 @@ class Sender:
         descriptor = _descriptor(body.file)
         for piece in body.pieces:
             if isinstance(piece, bytes):
+                body.sending(len(piece))
                 await response.write(piece)
                 continue
             left = piece
             if descriptor is not None and _is_plain(request):
-                left = await self._by_sendfile(request, body.file, descriptor, piece)
-            await self._by_reading(request, response, body.file, left)
+                left = await self._by_sendfile(request, body, descriptor, piece)
+            await self._by_reading(request, response, body, left)
+        body.finished()
         await response.write_eof()
 
     async def _by_sendfile(
-        self, request: web.BaseRequest, file: BinaryIO, descriptor: int, span: Span
+        self, request: web.BaseRequest, body: FileBody, descriptor: int, span: Span
     ) -> Span:
         """Send a span of a real file; return what the system would not send from this file."""
         loop = asyncio.get_running_loop()
@@ -91,11 +93,13 @@ class Sender:
                 else:
                     coming = None
                 began = loop.time()
+                body.sending(size)
                 try:
                     sent = await loop.sendfile(
-                        _transport(request), file, position, size, fallback=False
+                        _transport(request), body.file, position, size, fallback=False
                     )
                 except asyncio.SendfileNotAvailableError:
+                    body.sending(-size)
                     break  # by this file system; or by a broken connection, which a write tells
                 position += sent
                 if sent != size:
@@ -107,17 +111,18 @@ class Sender:
         return Span(start=position, length=end - position)
 
     async def _by_reading(
-        self, request: web.BaseRequest, response: web.StreamResponse, file: BinaryIO, span: Span
+        self, request: web.BaseRequest, response: web.StreamResponse, body: FileBody, span: Span
     ) -> None:
         loop = asyncio.get_running_loop()
         position, end = span.start, span.start + span.length
         amount = _Amount(*_BLOCKS)
         while position < end:
             size = min(amount.size, end - position)
-            block = await self._run(partial(_read_at, file, position, size))
+            block = await self._run(partial(_read_at, body.file, position, size))
             if not block:
                 raise _too_short(request)
             _transport(request)
+            body.sending(len(block))
             began = loop.time()
             await response.write(block)
             position += len(block)

@@ -1,9 +1,12 @@
 """Download links: a signed name for a row in the catalog.
 
-The address holds the link's random id and a signature over it; what the link permits
-(which file, until when, how often, under which name) is in the catalog, so that it can be
-revoked and counted. The signature is checked first, in constant time and in its one
-canonical spelling, so that guesses never reach the database.
+The address holds the link's random id and a signature; what the link permits (until when,
+how often, under which name, behind which password) is in the catalog, so that it can be
+revoked and counted. The signature binds the id to its purpose, to one file and to one
+version of that file: should a file ever have another content, its links are dead.
+
+A link that is forged, unknown, expired, revoked or used up gets one answer after the
+same work: the look-up and the comparison are done for all of them.
 """
 
 from __future__ import annotations
@@ -12,19 +15,24 @@ import hashlib
 import hmac
 import re
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
 from itsdangerous import Signer
 
 from wharfinger.catalog import Catalog, FileState, Link, StoredFile
+from wharfinger.catalog import claims as claim_statements
 from wharfinger.catalog import files as file_statements
 from wharfinger.catalog import links as statements
+from wharfinger.catalog.records import ClaimState
 from wharfinger.errors import NameRejected, NotFound, NotReady, UsageError
 from wharfinger.inspection import extension_of_type, type_of_extension
 from wharfinger.names import extension, judge
+from wharfinger.service.claims import Claims
+from wharfinger.service.keyring import KeyRing
+from wharfinger.service.passwords import Passwords, hash_password
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -34,8 +42,22 @@ DEFAULT_EXPIRES_IN: Final = 7 * 86400
 MAX_EXPIRES_IN: Final = 366 * 86400
 MAX_DOWNLOADS: Final = 1_000_000
 # One salt a purpose: a signature for one never serves for another.
-_DOWNLOAD_SALT: Final = "wharfinger.link.download.v1"
+_SALT: Final = "wharfinger.link.download.v2"
+# Signed the id alone. No new ones are made, and those that were given out stay good.
+_FIRST_SALT: Final = "wharfinger.link.download.v1"
 _TOKEN: Final = re.compile(r"([0-9a-f]{32})\.([A-Za-z0-9_-]{43})")
+# Stands in where there is no such link, so that the same is looked up and compared.
+_NOWHERE: Final = "0" * 32
+# A request has a reason to name one claim; more than a few are a search.
+_MAX_NAMED: Final = 4
+
+
+class Redeemed(NamedTuple):
+    """What a link leads to; `claim` is the id of the one that the request goes on with."""
+
+    link: Link
+    file: StoredFile
+    claim: str | None
 
 
 class Links:
@@ -44,7 +66,7 @@ class Links:
     def __init__(
         self,
         catalog: Callable[[], Catalog],
-        keys: Callable[[], tuple[bytes, ...]],
+        keys: Callable[[], KeyRing],
         now: Callable[[], datetime],
         base_url: str,
     ) -> None:
@@ -52,6 +74,8 @@ class Links:
         self._keys = keys
         self._now = now
         self._base_url = base_url
+        self.claims = Claims(catalog, now)
+        self.passwords = Passwords(catalog, now)
 
     def create(
         self,
@@ -62,6 +86,7 @@ class Links:
         max_downloads: int | None,
         download_name: str | None,
         disposition: Literal["attachment", "inline"],
+        password: str | None = None,
     ) -> Link:
         """Return a new link to a ready file. Raises UsageError and NotReady."""
         if not 0 < expires_in <= MAX_EXPIRES_IN:
@@ -73,6 +98,7 @@ class Links:
         if stored.state is not FileState.READY:
             raise NotReady(f"The file is {stored.state.value}; only ready files can be shared.")
         name = None if download_name is None else _judged_name(download_name, stored)
+        kept = None if password is None else hash_password(password)
         now = self._now()
         link = Link(
             id=secrets.token_hex(16),
@@ -84,12 +110,17 @@ class Links:
             downloads=0,
             download_name=name,
             disposition=disposition,
+            sha256=stored.sha256,
+            has_password=kept is not None,
         )
-        self._catalog().write(lambda connection: statements.add(connection, link))
+        self._catalog().write(lambda connection: statements.add(connection, link, kept))
         return self._with_url(link)
 
     def of_file(self, file_id: str) -> list[Link]:
-        """Return the links of a file that still work, oldest first."""
+        """Return the links of a file that still work, oldest first.
+
+        Also one that is used up, as long as somebody may go on with a claim of it.
+        """
         now = self._now()
         found = self._catalog().read(
             lambda connection: statements.of_file(connection, file_id, now)
@@ -103,64 +134,84 @@ class Links:
             raise NotFound
         return self._with_url(link)
 
-    def redeem(self, token: str) -> tuple[Link, StoredFile]:
+    def redeem(self, token: str, *, named: Iterable[str] = ()) -> Redeemed:
         """Return the link and the ready file that the last part of a link's address stands for.
 
-        Nothing is counted; `claim` does that when bytes are about to be sent.
+        Nothing is counted; `claims.take` does that when bytes are about to be sent. The
+        password is not asked for; `passwords.check` does that.
+
+        Args:
+            token: the last part of the address, as it came.
+            named: ids of claims that the request names. One that may go on makes a link
+                good whose downloads are used up.
 
         Raises:
-            NotFound: forged, unknown, revoked, expired or spent link, or its file is gone:
-                one answer for all.
+            NotFound: forged, unknown, revoked, expired or spent link, or its file is gone
+                or has another content: one answer for all.
         """
-        link_id = self._verified(token)
-
-        def look_up(connection: Connection) -> tuple[Link | None, StoredFile | None]:
-            link = statements.find(connection, link_id)
-            if link is None:
-                return None, None
-            return link, file_statements.find(connection, link.file_id)
-
-        link, stored = self._catalog().read(look_up)
-        now = self._now()
-        if (
-            link is None
-            or link.expires_at <= now
-            or (link.max_downloads is not None and link.downloads >= link.max_downloads)
-            or stored is None
-            or stored.state is not FileState.READY
-            or (stored.expires_at is not None and stored.expires_at <= now)
-        ):
-            raise NotFound
-        return self._with_url(link), stored
-
-    def claim(self, link: Link) -> None:
-        """Count one download. Of many callers at once only as many succeed as are left.
-
-        Raises:
-            NotFound: none is left, or the link was revoked or expired meanwhile.
-        """
-        now = self._now()
-        if not self._catalog().write(lambda connection: statements.claim(connection, link.id, now)):
-            raise NotFound
-
-    def revoke(self, link_id: str) -> None:
-        """Make a link worthless at once. Raises NotFound."""
-        if not self._catalog().write(lambda connection: statements.remove(connection, link_id)):
-            raise NotFound
-
-    def _with_url(self, link: Link) -> Link:
-        token = f"{link.id}.{_signature(self._keys()[0], link.id)}"
-        return replace(link, url=f"{self._base_url}/d/{token}")
-
-    def _verified(self, token: str) -> str:
         match = _TOKEN.fullmatch(token)
         if match is None:
             raise NotFound
-        # Comparing texts, not decoded bytes: base64 has several spellings of one value.
-        good = [hmac.compare_digest(_signature(key, match[1]), match[2]) for key in self._keys()]
-        if not any(good):
+        link_id, signature = match[1], match[2]
+        names = list(named)[:_MAX_NAMED]
+        now = self._now()
+
+        def look_up(connection: Connection) -> tuple[Link | None, StoredFile | None, str | None]:
+            link = statements.find(connection, link_id)
+            stored = file_statements.find(connection, _NOWHERE if link is None else link.file_id)
+            for name in names:
+                state = claim_statements.live(connection, name, link_id, now)
+                if state is ClaimState.OPEN or (state is not None and link and _has_left(link)):
+                    return link, stored, name
+            return link, stored, None
+
+        link, stored, claim = self._catalog().read(look_up)
+        genuine = self._is_genuine(link_id, link, signature)
+        if (
+            not genuine
+            or link is None
+            or stored is None
+            or link.expires_at <= now
+            or (claim is None and not _has_left(link))
+            or stored.state is not FileState.READY
+            or stored.sha256 != link.sha256
+            or (stored.expires_at is not None and stored.expires_at <= now)
+        ):
             raise NotFound
-        return match[1]
+        return Redeemed(self._with_url(link), stored, claim)
+
+    def count(self, link: Link) -> None:
+        """Count one download of a link that has no limit; returns at once."""
+        now = self._now()
+
+        def count(connection: Connection) -> None:
+            statements.count(connection, link.id, now)
+
+        self._catalog().write_soon(count)
+
+    def revoke(self, link_id: str) -> None:
+        """Make a link and its claims worthless at once. Raises NotFound."""
+        if not self._catalog().write(
+            lambda connection: statements.remove(connection, link_id), revokes=True
+        ):
+            raise NotFound
+
+    def _with_url(self, link: Link) -> Link:
+        token = f"{link.id}.{_signature(self._keys().current()[0], link.id, link)}"
+        return replace(link, url=f"{self._base_url}/d/{token}")
+
+    def _is_genuine(self, link_id: str, link: Link | None, signature: str) -> bool:
+        # Comparing texts, not decoded bytes: base64 has several spellings of one value.
+        good = [
+            hmac.compare_digest(made, signature)
+            for key in self._keys().current()
+            for made in (_signature(key, link_id, link), _first_signature(key, link_id))
+        ]
+        return any(good)
+
+
+def _has_left(link: Link) -> bool:
+    return link.max_downloads is None or link.downloads < link.max_downloads
 
 
 def _judged_name(claimed: str, stored: StoredFile) -> str:
@@ -175,6 +226,16 @@ def _judged_name(claimed: str, stored: StoredFile) -> str:
     return name
 
 
-def _signature(key: bytes, link_id: str) -> str:
-    signer = Signer(key, salt=_DOWNLOAD_SALT, key_derivation="hmac", digest_method=hashlib.sha256)
-    return signer.get_signature(link_id).decode("ascii")
+def _signature(key: bytes, link_id: str, link: Link | None) -> str:
+    # Each part has its one length, so that no two triples read the same.
+    file_id, sha256 = (_NOWHERE, 2 * _NOWHERE) if link is None else (link.file_id, link.sha256)
+    return _signed(key, _SALT, f"{link_id}:{file_id}:{sha256}")
+
+
+def _first_signature(key: bytes, link_id: str) -> str:
+    return _signed(key, _FIRST_SALT, link_id)
+
+
+def _signed(key: bytes, salt: str, text: str) -> str:
+    signer = Signer(key, salt=salt, key_derivation="hmac", digest_method=hashlib.sha256)
+    return signer.get_signature(text).decode("ascii")

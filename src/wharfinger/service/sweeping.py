@@ -14,6 +14,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Final
 
 from wharfinger.catalog import Catalog, FileState
+from wharfinger.catalog import claims as claim_statements
 from wharfinger.catalog import files as file_statements
 from wharfinger.catalog import links as link_statements
 from wharfinger.stores import Blob, Store
@@ -50,6 +51,7 @@ def sweep(catalog: Catalog, store: Store, now: datetime) -> SweepReport:
     orphans = sum(_remove_orphans(catalog, store, batch) for batch in _batches(_old(store, now)))
     leftovers = store.clean_staging((now - STAGING_AGE).timestamp())
     links = catalog.write(lambda connection: link_statements.forget_expired(connection, now))
+    catalog.write(lambda connection: claim_statements.forget_stale(connection, now))
     catalog.write(lambda connection: file_statements.forget_ended(connection, now - RECORD_AGE))
     return SweepReport(expired=expired, orphans=orphans, leftovers=leftovers, links=links)
 

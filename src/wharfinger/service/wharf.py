@@ -6,10 +6,11 @@ needed, and in each process anew: forking servers and mounted applications work.
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -42,7 +43,7 @@ class _Parts:
     pid: int
     store: Store
     catalog: Catalog
-    keys: tuple[bytes, ...]
+    keys: keyring.KeyRing
 
 
 class Wharf:
@@ -73,7 +74,10 @@ class Wharf:
         self._closed = False
         self.tokens = Tokens(lambda: self._open().catalog, now)
         self.links = Links(
-            lambda: self._open().catalog, lambda: self._open().keys, now, settings.public_url or ""
+            lambda: self._open().catalog,
+            lambda: self._open().keys,
+            now,
+            settings.public_url or "",
         )
 
     @classmethod
@@ -264,6 +268,7 @@ class Wharf:
         max_downloads: int | None = None,
         download_name: str | None = None,
         disposition: Literal["attachment", "inline"] = "attachment",
+        password: str | None = None,
         owner: str | None = None,
     ) -> Link:
         """Return a new link by which whoever has it may download the file.
@@ -274,6 +279,7 @@ class Wharf:
             max_downloads: how often; None for any number.
             download_name: the name that browsers save it under; None for the file's own.
             disposition: "inline" shows harmless types in the browser instead of saving.
+            password: asked for at every download; 8 to 256 characters.
             owner: the principal that makes it.
 
         Raises:
@@ -288,7 +294,23 @@ class Wharf:
             max_downloads=max_downloads,
             download_name=download_name,
             disposition=disposition,
+            password=password,
         )
+
+    def rotate_keys(self, *, keep: int | None = None) -> int:
+        """Sign links with a new key from now on; return how many keys are good.
+
+        Args:
+            keep: how many of the older keys stay good, with the links they signed; None
+                for all there is room for (15). 0 ends every link made so far.
+
+        Raises:
+            UsageError: `keep` is out of bounds.
+            DataFolderError: the keys cannot be read or written.
+        """
+        self._open()
+        with self._alone():
+            return keyring.rotate(self.settings.data / "keys", keep=keep)
 
     def remove(self, file_id: str) -> None:
         """End a file and its links at once. Raises NotFound."""
@@ -364,13 +386,12 @@ class Wharf:
         data = self.settings.data
         try:
             data.mkdir(mode=0o700, parents=True, exist_ok=True)
-            with os.fdopen(os.open(data / "lock", os.O_RDWR | os.O_CREAT, 0o600), "a") as lock:
-                # Several processes may start at once: one migrates, the others wait for it.
-                fcntl.flock(lock, fcntl.LOCK_EX)
+            # Several processes may start at once: one migrates, the others wait for it.
+            with self._alone():
                 return _Parts(
                     pid=os.getpid(),
                     store=self._given_store or LocalStore(self.settings.store_folder),
-                    keys=keyring.load_or_make(data / "keys"),
+                    keys=keyring.KeyRing(data / "keys"),
                     catalog=Catalog(self.settings.catalog_file),
                 )
         except DataFolderError:
@@ -379,6 +400,14 @@ class Wharf:
             raise DataFolderError(
                 f"The data folder {str(data)!r} cannot be used: {error.strerror}."
             ) from error
+
+    @contextlib.contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Hold the lock of the data folder, which one process has at a time."""
+        path = self.settings.data / "lock"
+        with os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT, 0o600), "a") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
 
 
 def _in_millis(now: Callable[[], datetime]) -> Callable[[], datetime]:

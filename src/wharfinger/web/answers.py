@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import BinaryIO, TypeAlias
@@ -23,15 +23,39 @@ _JSON_HEADERS: HeaderPairs = (
 )
 
 
+@dataclass(slots=True)
+class Watch:
+    """How far the sending of a body has come; `over` is told once, when it is over.
+
+    `sent` bytes were begun to be sent; `complete` tells whether all were handed to the
+    connection. `over` may be called from an event loop: it returns at once.
+    """
+
+    over: Callable[[Watch], None]
+    sent: int = 0
+    complete: bool = False
+    told: bool = False
+
+    def end(self) -> None:
+        """Tell it, unless it was told."""
+        if not self.told:
+            self.told = True
+            self.over(self)
+
+
 @dataclass(frozen=True, slots=True)
 class FileBody:
     """Pieces of an open file, and bytes between them where it goes out in several parts.
 
-    Whoever sends it calls `close`, also when sending fails.
+    Whoever sends it calls `close`, also when sending fails, and `finished` before that when
+    all of it was handed to the connection; who does not use `blocks` calls `sending` before
+    every part. A body with a `watch` counts: nobody else sends it, and it is not sent from
+    memory or by a server's own wrapper.
     """
 
     file: BinaryIO
     pieces: tuple[Piece, ...]
+    watch: Watch | None = None
 
     @property
     def length(self) -> int:
@@ -46,17 +70,32 @@ class FileBody:
         """
         for piece in self.pieces:
             if isinstance(piece, bytes):
+                self.sending(len(piece))
                 yield piece
             else:
-                yield from self._blocks_of(piece, size)
+                for block in self._blocks_of(piece, size):
+                    self.sending(len(block))
+                    yield block
 
     def read(self) -> bytes:
         """Return all its bytes; for small files. Raises as `blocks` does."""
         return b"".join(self.blocks(self.length))
 
+    def sending(self, size: int) -> None:
+        """Note that so many more bytes are about to be sent."""
+        if self.watch is not None:
+            self.watch.sent += size
+
+    def finished(self) -> None:
+        """Note that all of it was handed to the connection."""
+        if self.watch is not None:
+            self.watch.complete = True
+
     def close(self) -> None:
         """Close the file."""
         self.file.close()
+        if self.watch is not None:
+            self.watch.end()
 
     def _blocks_of(self, span: Span, size: int) -> Iterator[bytes]:
         position, end = span.start, span.start + span.length

@@ -138,7 +138,7 @@ class Memory:
 
 def with_bytes(answer: Answer) -> Answer:
     """Return an answer with its file's bytes in it: one write then sends head and body."""
-    if not isinstance(answer.body, FileBody):
+    if not isinstance(answer.body, FileBody) or answer.body.watch is not None:
         return answer
     try:
         return replace(answer, body=answer.body.read())
