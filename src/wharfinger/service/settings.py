@@ -11,6 +11,7 @@ The folder of a service:
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -25,9 +26,14 @@ from wharfinger.service.collections import DEFAULT_COLLECTIONS, Collection
 
 DEFAULT_DATA: Final = Path("data")
 # What a configuration file may hold; `server` belongs to the stand-alone server.
-SECTIONS: Final = ("server", "store", "catalog", "collections")
+SECTIONS: Final = ("server", "store", "catalog", "collections", "delivery")
 # Sections that the design names and this version does not serve yet: an error says so.
 _LATER: Final = ("limits", "scan")
+# RFC 6454 section 6.2, of http and https: lower case, and the default port is never written.
+_ORIGIN: Final = re.compile(
+    r"(?:http://(?!.*:80\Z)|https://(?!.*:443\Z))"
+    r"(?:[a-z0-9](?:[a-z0-9._-]{0,253})|\[[0-9a-f:.]{2,45}\])(?::[1-9][0-9]{0,4})?"
+)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -41,9 +47,13 @@ class WharfSettings:
         collections: the places for files, by name; `files` and `images` are always there.
         public_url: the address under which others reach the service, such as
             "https://files.example.org"; used for the urls of links.
+        cors_origins: the origins whose pages may use the HTTP interface from a browser,
+            such as "https://app.example.org"; none by default.
+        revalidate_private: browsers may keep private files, and ask before each use whether
+            they may still show them; by default they keep nothing.
 
     Raises:
-        ConfigError: public_url is no http or https address.
+        ConfigError: public_url is no http or https address, or one of cors_origins no origin.
     """
 
     data: Path = DEFAULT_DATA
@@ -51,12 +61,17 @@ class WharfSettings:
     catalog: Path | None = None
     collections: Mapping[str, Collection] = field(default_factory=dict)
     public_url: str | None = None
+    cors_origins: tuple[str, ...] = ()
+    revalidate_private: bool = False
 
     def __post_init__(self) -> None:
         everything = {collection.name: collection for collection in DEFAULT_COLLECTIONS}
         everything.update(self.collections)
         object.__setattr__(self, "collections", everything)
         object.__setattr__(self, "public_url", _checked_public_url(self.public_url))
+        object.__setattr__(self, "cors_origins", _checked_origins(self.cors_origins))
+        if not isinstance(self.revalidate_private, bool):
+            raise ConfigError("revalidate_private must be true or false.")
 
     def with_collections(self, more: Mapping[str, Collection]) -> WharfSettings:
         """Return the same settings with further collections, which win over those of the same name."""
@@ -93,6 +108,7 @@ class WharfSettings:
         store_table = section(tables, "store", ("url",))
         catalog_table = section(tables, "catalog", ("url",))
         collections = section(tables, "collections", None)
+        delivery = section(tables, "delivery", ("cors_origins", "revalidate_private"))
         store = _path_of(store_table.get("url"), "file", "[store] url")
         found: dict[str, Collection] = {}
         for name, table in collections.items():
@@ -105,6 +121,8 @@ class WharfSettings:
             catalog=_path_of(catalog_table.get("url"), "sqlite", "[catalog] url"),
             collections=found,
             public_url=public_url,
+            cors_origins=delivery.get("cors_origins", ()),  # type: ignore[arg-type]  # checked there
+            revalidate_private=delivery.get("revalidate_private", False),  # type: ignore[arg-type]
         )
 
 
@@ -164,6 +182,20 @@ def _checked_public_url(value: object) -> str | None:
             hint='Write it like "https://files.example.org" or "https://example.org/storage".',
         )
     return value.rstrip("/")
+
+
+def _checked_origins(values: object) -> tuple[str, ...]:
+    """Return origins as browsers write them; raise ConfigError when one is none."""
+    if not isinstance(values, (list, tuple)):
+        raise ConfigError("cors_origins must be a list of origins.")
+    for value in values:
+        if not isinstance(value, str) or _ORIGIN.fullmatch(value) is None:
+            raise ConfigError(
+                f"cors_origins: {show(str(value))!r} is not an origin.",
+                hint='Write scheme and host as browsers do, such as "https://app.example.org"; '
+                "no path, no default port, no wildcard.",
+            )
+    return tuple(values)
 
 
 def _path_of(url: object, scheme: str, where: str) -> Path | None:

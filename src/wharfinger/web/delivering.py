@@ -11,6 +11,7 @@ from wharfinger.protocol.delivery import Representation, plan
 from wharfinger.protocol.digests import content_digest, preference, repr_digest
 from wharfinger.protocol.disposition import format_disposition
 from wharfinger.service import StoredFile
+from wharfinger.service.settings import WharfSettings
 from wharfinger.units import KIB
 from wharfinger.web.answers import Answer, FileBody, HeaderPairs
 from wharfinger.web.requests import RequestHead
@@ -32,6 +33,8 @@ _USER_CONTENT: Final[HeaderPairs] = (
     ("Referrer-Policy", "no-referrer"),
 )
 PRIVATE: Final = "private, no-store"
+# A browser may keep it, and asks each time whether it is still to be had, in this version.
+_REVALIDATED: Final = "private, no-cache"
 _YEAR: Final = 31_536_000
 _PARTIAL: Final = 206
 
@@ -45,6 +48,11 @@ def public_caching(stored: StoredFile, now: datetime) -> str:
     if stored.expires_at is not None:
         left = max(0, min(_YEAR, int((stored.expires_at - now).total_seconds())))
     return f"public, max-age={left}, immutable"
+
+
+def private_caching(settings: WharfSettings) -> str:
+    """Return the Cache-Control of a file that is not for everybody."""
+    return _REVALIDATED if settings.revalidate_private else PRIVATE
 
 
 def stored_representation(

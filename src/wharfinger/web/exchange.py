@@ -21,6 +21,7 @@ from wharfinger.service import Wharf
 from wharfinger.web import routes
 from wharfinger.web.answers import Answer, empty_answer
 from wharfinger.web.asking import Asked, Wanted
+from wharfinger.web.cors import Cors
 from wharfinger.web.gate import Gate
 from wharfinger.web.intake import short_body
 from wharfinger.web.remembering import Memory
@@ -36,10 +37,15 @@ class WebInterface:
         self.wharf = wharf
         self.gate = Gate(wharf)
         self.memory = Memory(wharf)
+        self.cors = Cors(wharf.settings.cors_origins)
 
     def exchange(self, head: RequestHead) -> Exchange:
         """Return the exchange for a request."""
         return Exchange(self, head)
+
+    def refusal(self, error: Exception, head: RequestHead) -> Answer:
+        """Return the answer for an error that a shell met before or besides an exchange."""
+        return self.cors.mark(head, error_answer(error, head))
 
 
 class Exchange:
@@ -57,9 +63,10 @@ class Exchange:
         try:
             if self._head.path == routes.LIVE:  # says that the process answers, whatever is busy
                 return self.begin()
-            return self._interface.memory.answer(self._head)
+            answer = self._interface.memory.answer(self._head)
         except Exception as error:  # noqa: BLE001 - the outermost function: every error is an answer
-            return error_answer(error, self._head)
+            return self._interface.refusal(error, self._head)
+        return None if answer is None else self._marked(answer)
 
     def begin(self) -> Answer | None:
         """Return the answer, or None when the body is wanted first."""
@@ -67,11 +74,11 @@ class Exchange:
             keep = self._interface.memory.begin(self._head)
             outcome = self._dispatch()
             if isinstance(outcome, Answer):
-                keep(outcome)
+                keep(self._interface.cors.mark_plain(outcome))
         except Exception as error:  # noqa: BLE001 - the outermost function: every error is an answer
-            return error_answer(error, self._head)
+            return self._interface.refusal(error, self._head)
         if isinstance(outcome, Answer):
-            return outcome
+            return self._marked(outcome)
         self._wanted = outcome
         return None
 
@@ -84,7 +91,7 @@ class Exchange:
                 self._wanted.sink.write(data)
         except Exception as error:  # noqa: BLE001 - as in begin
             self.abort()
-            return error_answer(error, self._head)
+            return self._interface.refusal(error, self._head)
         return None
 
     def finish(self) -> Answer:
@@ -92,22 +99,25 @@ class Exchange:
         assert self._wanted is not None  # noqa: S101 - begin() asked for it
         try:
             with self._busy:
-                return self._wanted.answer(self._wanted.sink.finish())
+                return self._marked(self._wanted.answer(self._wanted.sink.finish()))
         except Exception as error:  # noqa: BLE001 - as in begin
-            return error_answer(error, self._head)
+            return self._interface.refusal(error, self._head)
         finally:
             self.abort()
 
     def cut_short(self) -> Answer:
         """Return the answer for a body that ended before it was complete; nothing is kept."""
         self.abort()
-        return error_answer(short_body(self._received, self._head.length), self._head)
+        return self._interface.refusal(short_body(self._received, self._head.length), self._head)
 
     def abort(self) -> None:
         """Keep nothing of what came. Harmless after the end."""
         if self._wanted is not None:
             with self._busy:
                 self._wanted.sink.abort()
+
+    def _marked(self, answer: Answer) -> Answer:
+        return self._interface.cors.mark(self._head, answer)
 
     def _dispatch(self) -> Answer | Wanted:
         interface, head = self._interface, self._head

@@ -10,7 +10,13 @@ from wharfinger.errors import NotFound, RequestError
 from wharfinger.service import READ, WRITE, FileState, StoredFile
 from wharfinger.web.answers import Again, Answer, empty_answer, json_answer
 from wharfinger.web.asking import Asked, JsonBody, Wanted
-from wharfinger.web.delivering import PRIVATE, deliver, public_caching, stored_representation
+from wharfinger.web.delivering import (
+    PRIVATE,
+    deliver,
+    private_caching,
+    public_caching,
+    stored_representation,
+)
 from wharfinger.web.intake import Intaken, begin_intake
 from wharfinger.web.representing import base_url, file_record
 
@@ -52,7 +58,8 @@ def get_file(asked: Asked) -> Answer:
     stored, reader = asked.gate.readable(asked.head, asked.parameters["id"])
     now = asked.wharf.now()
     if reader is not None:
-        what = stored_representation(stored)
+        private = private_caching(asked.wharf.settings)
+        what = stored_representation(stored, cache_control=private)
         until = min(filter(None, (stored.expires_at, reader.expires_at)), default=None)
     else:
         what = stored_representation(stored, cache_control=public_caching(stored, now))
@@ -90,13 +97,17 @@ def list_files(asked: Asked) -> Answer:
     limit = query.get("limit", "100")
     if not (limit.isascii() and limit.isdigit() and len(limit) <= 6):  # noqa: PLR2004
         raise RequestError("limit must be a number.")
+    collection = query.get("collection")
     files, following = asked.wharf.list_files(
-        collection=query.get("collection"),
+        collection=collection,
         owner=None if principal.is_admin else principal.id,
         collections=principal.collections,
         after=query.get("after"),
         limit=int(limit),
     )
+    if collection is not None and not files:
+        # A mistyped name is no empty collection. (One that was taken out may still have files.)
+        asked.gate.collection(asked.head, READ, collection)
     base = base_url(asked.wharf, asked.head)
     return json_answer(
         200,
