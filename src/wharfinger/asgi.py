@@ -11,10 +11,12 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import inspect
-from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
+import os
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, MutableMapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from typing import Any, Final, TypeAlias, TypeVar, cast
 
 from wharfinger.protocol.headers import Headers
@@ -22,6 +24,7 @@ from wharfinger.service import Principal, Wharf
 from wharfinger.units import MIB
 from wharfinger.web import Answer, Exchange, FileBody, RequestHead, WebInterface
 from wharfinger.web.exchange import error_answer
+from wharfinger.web.remembering import SMALL, with_bytes
 
 __all__ = ["App", "create_app"]
 
@@ -35,6 +38,8 @@ Authorize: TypeAlias = Callable[[Scope], "Principal | Awaitable[Principal | None
 _BATCH: Final = 1 * MIB
 _READ: Final = 1 * MIB
 _THREADS: Final = 16
+# The server opens and sends a whole file itself, if it says that it can (ASGI extension).
+PATHSEND: Final = "http.response.pathsend"
 
 
 def create_app(wharf: Wharf, *, authorize: Authorize | None = None) -> App:
@@ -74,19 +79,19 @@ class App:
         try:
             principal = await self._principal(scope)
         except Exception as error:  # noqa: BLE001 - the outermost function of this shell
-            await self._send(error_answer(error, head), receive, send)
+            await self._send(self._interface.refusal(error, head), receive, send, {})
             return
         if principal is not None:
             head = replace(head, principal=principal)
         exchange = self._interface.exchange(head)
         try:
-            answer = exchange.at_once() or await self._run(exchange.begin)
+            answer = exchange.at_once() or await self._run(partial(_begin, exchange, head))
             if answer is None:
                 answer = await self._take_in(exchange, receive)
         except BaseException:
             await asyncio.shield(self._run(exchange.abort))
             raise
-        await self._send(answer, receive, send)
+        await self._send(answer, receive, send, scope.get("extensions") or {})
 
     async def _principal(self, scope: Scope) -> Principal | None:
         authorize = self._authorize
@@ -112,7 +117,9 @@ class App:
             return await self._run(exchange.cut_short)
         return await self._run(exchange.finish)
 
-    async def _send(self, answer: Answer, receive: Receive, send: Send) -> None:
+    async def _send(
+        self, answer: Answer, receive: Receive, send: Send, extensions: Mapping[str, object]
+    ) -> None:
         try:
             await send(
                 {
@@ -125,7 +132,13 @@ class App:
                 }
             )
             if isinstance(answer.body, FileBody):
-                await self._send_file(answer.body, receive, send)
+                path = None
+                if PATHSEND in extensions:
+                    path = await self._run(partial(_path_of, answer.body))
+                if path is not None:
+                    await send({"type": PATHSEND, "path": path})
+                else:
+                    await self._send_file(answer.body, receive, send)
             else:
                 await send({"type": "http.response.body", "body": answer.body})
         finally:
@@ -134,18 +147,54 @@ class App:
     async def _send_file(self, body: FileBody, receive: Receive, send: Send) -> None:
         # Servers swallow what is sent after the client left; only `receive` tells.
         gone = asyncio.ensure_future(_disconnected(receive))
-        blocks = body.blocks(_READ)
+        # Smaller, where it matters how far the sending came.
+        blocks = body.blocks(_READ if body.watch is None else _READ // 8)
+        left = body.length
         try:
             while not gone.done():
                 block = await self._run(partial(next, blocks, b""))
                 await send({"type": "http.response.body", "body": block, "more_body": bool(block)})
                 if not block:
                     break
+                left -= len(block)
+                if not left:
+                    # Whoever leaves now may have all of it: that counts as sent.
+                    body.finished()
         finally:
             gone.cancel()
 
     async def _run(self, function: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._pool, function)
+
+
+def _begin(exchange: Exchange, head: RequestHead) -> Answer | None:
+    """Return what the exchange begins with; a small file is read by the thread that opened it."""
+    answer = exchange.begin()
+    if answer is None or not isinstance(answer.body, FileBody) or answer.body.length > SMALL:
+        return answer
+    try:
+        return with_bytes(answer)
+    except Exception as error:  # noqa: BLE001 - nothing was sent yet: it can still be an answer
+        return error_answer(error, head)
+
+
+def _path_of(body: FileBody) -> str | None:
+    """Return the path under which a server finds exactly this body, or None.
+
+    Stored files never change and are never replaced, so what the path leads to now is what
+    it leads to until the file is removed.
+    """
+    if len(body.pieces) > 1 or body.watch is not None:
+        return None
+    try:
+        descriptor = body.file.fileno()
+        opened = os.fstat(descriptor)
+        path = Path(f"/proc/self/fd/{descriptor}").readlink()
+        named = path.lstat()
+    except (OSError, AttributeError):  # not a real file, removed, or no Linux
+        return None
+    same = (opened.st_dev, opened.st_ino) == (named.st_dev, named.st_ino)
+    return str(path) if same and body.length == opened.st_size else None
 
 
 def _head(scope: Scope) -> RequestHead:

@@ -40,3 +40,16 @@ def uvicorn(
                "--timeout-graceful-shutdown", "1", "--factory", target]  # fmt: skip
     with running(command, port, log, environment=environment) as process:
         yield f"http://127.0.0.1:{port}", process
+
+
+@contextlib.contextmanager
+def granian(
+    target: str, folder: Path, log: Path, environment: Mapping[str, str]
+) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
+    """Run an ASGI application made by a function of the module in `folder`."""
+    module("granian")
+    port = free_port()
+    command = [sys.executable, "-m", "granian", "--interface", "asgi", "--factory", "--workers", "1",
+               "--working-dir", str(folder), "--host", "127.0.0.1", "--port", str(port), target]  # fmt: skip
+    with running(command, port, log, environment=environment) as process:
+        yield f"http://127.0.0.1:{port}", process

@@ -22,7 +22,7 @@ from wharfinger.protocol.problems import problem
 from wharfinger.service import SHARE, Link, StoredFile
 from wharfinger.web.answers import Answer, FileBody, Watch, empty_answer, json_answer
 from wharfinger.web.asking import Asked, JsonBody, Wanted
-from wharfinger.web.delivering import deliver, stored_representation
+from wharfinger.web.delivering import deliver, private_caching, stored_representation
 from wharfinger.web.intake import Intaken
 from wharfinger.web.page import error_page, file_page
 from wharfinger.web.page_choice import VARY, wants_page
@@ -71,7 +71,12 @@ def _delivery(
     disposition: Literal["attachment", "inline"] = (
         "inline" if link.disposition == "inline" else "attachment"
     )
-    what = stored_representation(stored, name=link.download_name, disposition=disposition)
+    what = stored_representation(
+        stored,
+        name=link.download_name,
+        disposition=disposition,
+        cache_control=private_caching(asked.wharf.settings),
+    )
     if claim_id is None:
         claim_id = _known_claim(asked.head, stored)
     if claim_id is not None:
