@@ -79,6 +79,9 @@ def test_every_setting_says_what_decided_it(tmp_path: Path) -> None:
         "host": "file",
         "port": "flag",
         "public_url": "default",
+        "tls_cert": "default",
+        "tls_key": "default",
+        "workers": "default",
     }
     assert found.config == tmp_path / "wharfinger.toml"
 

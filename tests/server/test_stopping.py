@@ -19,7 +19,7 @@ from aiohttp import web
 
 from support.served import Served, eventually, serve
 from support.services import blobs_on_disk
-from wharfinger.server.run import stop_accepting
+from wharfinger.server.worker import stop_accepting
 
 MIB = 1024 * 1024
 BINARY = {"Content-Type": "application/octet-stream"}
@@ -86,7 +86,7 @@ def staged(served: Served) -> list[str]:
     return [path for path in served.open_files() if "/staging/" in path]
 
 
-SHORT_PATIENCE = "import wharfinger.server.run as r; r._STOP_SECONDS = 0.2"
+SHORT_PATIENCE = "import wharfinger.server.worker as r; r._STOP_SECONDS = 0.2"
 
 
 def test_an_upload_that_never_ends_does_not_keep_the_server_and_leaves_nothing(

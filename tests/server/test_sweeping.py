@@ -9,7 +9,7 @@ from support.served import eventually, serve
 from support.services import blobs_on_disk, make_wharf
 from wharfinger import Wharf
 
-OFTEN = "import wharfinger.server.run as r; r._SWEEP_SECONDS = 0.1"
+OFTEN = "import wharfinger.server.worker as r; r._SWEEP_SECONDS = 0.1"
 
 
 def put_long_ago(data: Path) -> str:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from support.peer import Handler, Peer
 from support.require import module
+from wharfinger.server.certificates import Certificate
 
 
 class Authority:
@@ -37,6 +38,14 @@ class Authority:
         certificate = self._ca.issue_cert(name, not_before=begin, not_after=end)
         certificate.configure_cert(context)
         return context
+
+    def files(self, folder: Path, name: str) -> Certificate:
+        """Write a new certificate for a name, and its key, into a folder, over older ones."""
+        made = self._ca.issue_cert(name)
+        files = Certificate(chain=folder / "chain.pem", key=folder / "key.pem")
+        made.private_key_pem.write_to_path(str(files.key))
+        made.cert_chain_pems[0].write_to_path(str(files.chain))
+        return files
 
     def peer(self, handler: Handler, name: str = "localhost") -> Peer:
         """Return a peer with a certificate for a name."""

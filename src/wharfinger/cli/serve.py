@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 @click.option("--host", metavar="ADDRESS", help="Where to listen; 127.0.0.1 by default.")
 @click.option("--port", metavar="PORT", help="8080 by default; 0 picks a free one.")
 @click.option("--public-url", metavar="URL", help="The address under which others reach it.")
+@click.option("--workers", metavar="N", help="How many processes; 1 by default.")
+@click.option("--tls-cert", metavar="FILE", help="Speak TLS with this certificate chain (PEM).")
+@click.option("--tls-key", metavar="FILE", help="The private key of the certificate (PEM).")
 @click.option("--access-log", is_flag=True, help="Write a line for each request to stderr.")
 def command(
     *,
@@ -33,10 +36,22 @@ def command(
     host: str | None,
     port: str | None,
     public_url: str | None,
+    workers: str | None,
+    tls_cert: str | None,
+    tls_key: str | None,
     access_log: bool,
 ) -> None:
     """Serve."""
-    settings = service.load(data=data, config=config, host=host, port=port, public_url=public_url)
+    settings = service.load(
+        data=data,
+        config=config,
+        host=host,
+        port=port,
+        public_url=public_url,
+        workers=workers,
+        tls_cert=tls_cert,
+        tls_key=tls_key,
+    )
     with service.installed():
         from wharfinger.server.run import serve
 

@@ -1,47 +1,26 @@
-"""Running the server: listening, saying so, sweeping, and stopping in good order."""
+"""Running the server: listening, making the first token, saying so, and one process or several."""
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import errno
 import logging
-import resource
-import signal
 import socket
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from aiohttp import web
-
-from wharfinger.errors import ConfigError, PortInUse, WharfingerError
-from wharfinger.server.connections import Server
+from wharfinger.errors import ConfigError, PortInUse
 from wharfinger.server.settings import ServerSettings
-from wharfinger.server.shell import Shell
+from wharfinger.server.supervising import supervise
+from wharfinger.server.worker import Worker
 from wharfinger.service import SCOPES, Wharf, keyring
-from wharfinger.web import WebInterface
 
 log = logging.getLogger("wharfinger.server")
 
 ADMIN_TOKEN_FILE: Final = "admin-token"  # noqa: S105 - the name of a file
-_THREADS: Final = 16
 _BACKLOG: Final = 1024
-# asyncio accepts in a loop of so many, and logs each failure: a small one stays readable.
-_ACCEPT_AT_ONCE: Final = 64
-# Half of them for connections, the other half for the files they move.
-_MOST_DESCRIPTORS: Final = 65_536
-_SWEEP_SECONDS: Final = 600
-# Transfers that run get this long to finish after a stop was asked for.
-_STOP_SECONDS: Final = 30
-# And what is cancelled then, this long to clean up.
-_CANCEL_SECONDS: Final = 2
-# Idle connections cost a socket each; nginx keeps them 75 s.
-_KEEPALIVE_SECONDS: Final = 75
-_MAX_HEADER_LINE: Final = 16 * 1024
-_READ_BUFFER: Final = 256 * 1024
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -62,25 +41,42 @@ def serve(
     """Serve until SIGINT or SIGTERM, then finish what runs and return.
 
     Args:
-        settings: where to listen and where things are kept.
+        settings: where to listen, in how many processes, and where things are kept.
         announce: called once, when connections are accepted.
         log_requests: write a line to the log "wharfinger.access" for each request.
 
     Raises:
         PortInUse: another program listens there.
-        ConfigError: the host is not an address of this machine.
+        ConfigError: the host is not an address of this machine, or the certificate is none.
         DataFolderError: the data folder cannot be used.
     """
+    if settings.certificate is not None:
+        settings.certificate.context()  # what is wrong with it is said before anything is made
     wharf = Wharf(settings.wharf)
-    try:
-        listener = _listen(settings.host, settings.port)
-        with contextlib.closing(listener):
-            token_file = first_token(wharf)
-            asyncio.run(
-                _serve(wharf, listener, settings, token_file, announce, log_requests=log_requests)
+    with contextlib.closing(wharf), contextlib.closing(_listen(settings)) as listener:
+        listening = Listening(
+            url=_url(settings, listener.getsockname()[1]),
+            data=settings.wharf.data,
+            admin_token_file=first_token(wharf),
+        )
+
+        def worker(wharf: Wharf) -> Worker:
+            return Worker(
+                wharf=wharf,
+                listener=listener,
+                certificate=settings.certificate,
+                log_requests=log_requests,
             )
-    finally:
-        wharf.close()
+
+        if settings.workers == 1:
+            worker(wharf).run(lambda: announce(listening))
+            return
+        wharf.close()  # a database must not be open across a fork
+        supervise(
+            settings.workers,
+            lambda parent: worker(Wharf(settings.wharf)).run(lambda: None, parent=parent),
+            lambda: announce(listening),
+        )
 
 
 def first_token(wharf: Wharf) -> Path | None:
@@ -97,93 +93,8 @@ def first_token(wharf: Wharf) -> Path | None:
     return path
 
 
-async def _serve(
-    wharf: Wharf,
-    listener: socket.socket,
-    settings: ServerSettings,
-    token_file: Path | None,
-    announce: Callable[[Listening], None],
-    *,
-    log_requests: bool,
-) -> None:
-    loop = asyncio.get_running_loop()
-    stop = asyncio.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stop.set)
-    with (
-        ThreadPoolExecutor(_THREADS, thread_name_prefix="wharfinger") as pool,
-        ThreadPoolExecutor(_THREADS, thread_name_prefix="wharfinger-finish") as finishing,
-    ):
-        interface = WebInterface(wharf)
-        shell = Shell(interface, pool, finishing, log_requests=log_requests)
-        server = Server(
-            shell,
-            most=_descriptors() // 2,
-            access_log=None,
-            auto_decompress=False,  # a coded body is refused, never inflated
-            keepalive_timeout=_KEEPALIVE_SECONDS,
-            max_line_size=_MAX_HEADER_LINE,
-            max_field_size=_MAX_HEADER_LINE,
-            read_bufsize=_READ_BUFFER,
-        )
-        runner = web.ServerRunner(server, shutdown_timeout=_CANCEL_SECONDS)
-        await runner.setup()
-        janitor = asyncio.create_task(_sweep_on(interface, pool))
-        try:
-            site = web.SockSite(runner, listener, backlog=_ACCEPT_AT_ONCE)
-            await site.start()
-            listener.listen(_BACKLOG)  # the kernel's queue, which asyncio has just shortened
-            announce(
-                Listening(
-                    url=_url(settings.host, listener.getsockname()[1]),
-                    data=wharf.settings.data,
-                    admin_token_file=token_file,
-                )
-            )
-            await stop.wait()
-            await stop_accepting(listener)
-            # Not left to cleanup(): from its first moment on, aiohttp drops what uploads send.
-            await site.stop()
-            await shell.finish(_STOP_SECONDS)
-        finally:
-            janitor.cancel()
-            await runner.cleanup()
-
-
-async def stop_accepting(listener: socket.socket) -> None:
-    """Accept nothing more, and let what was accepted already become connections.
-
-    asyncio loses a connection, socket and all, when its server is closed between the two.
-    """
-    asyncio.get_running_loop().remove_reader(listener)
-    await asyncio.sleep(0)
-
-
-def _descriptors() -> int:
-    """Allow this process as many descriptors as the system lets it have; return how many."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    most = _MOST_DESCRIPTORS if hard == resource.RLIM_INFINITY else min(hard, _MOST_DESCRIPTORS)
-    if soft == resource.RLIM_INFINITY or soft >= most:
-        return most
-    resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
-    return most
-
-
-async def _sweep_on(interface: WebInterface, pool: ThreadPoolExecutor) -> None:
-    loop = asyncio.get_running_loop()
-    while True:
-        try:
-            report = await loop.run_in_executor(pool, interface.wharf.sweep)
-            interface.memory.forget()
-        except (WharfingerError, OSError) as error:
-            log.error("the sweep failed and is tried again later: %s", error)  # noqa: TRY400
-        else:
-            if report.expired or report.orphans or report.leftovers:
-                log.info("swept: %s", report)
-        await asyncio.sleep(_SWEEP_SECONDS)
-
-
-def _listen(host: str, port: int) -> socket.socket:
+def _listen(settings: ServerSettings) -> socket.socket:
+    host, port = settings.host, settings.port
     try:
         (family, kind, protocol, _, address), *_ = socket.getaddrinfo(
             host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
@@ -204,5 +115,7 @@ def _listen(host: str, port: int) -> socket.socket:
     return listener
 
 
-def _url(host: str, port: int) -> str:
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+def _url(settings: ServerSettings, port: int) -> str:
+    scheme = "http" if settings.certificate is None else "https"
+    host = f"[{settings.host}]" if ":" in settings.host else settings.host
+    return f"{scheme}://{host}:{port}"

@@ -9,12 +9,14 @@ from typing import Final
 
 from wharfinger.errors import ConfigError
 from wharfinger.keys import refuse_unknown
+from wharfinger.server.certificates import Certificate
 from wharfinger.service.settings import WharfSettings, read_toml, section
 
 DEFAULT_HOST: Final = "127.0.0.1"
 DEFAULT_PORT: Final = 8080
 DEFAULT_CONFIG: Final = Path("wharfinger.toml")
 _MAX_PORT: Final = 65535
+MAX_WORKERS: Final = 64
 
 # Variables of the environment, with what they mean; the client's are here too, so that
 # an unknown one can be told from them.
@@ -26,24 +28,29 @@ VARIABLES: Final[Mapping[str, str]] = {
     "WHARFINGER_PORT": "the port that serve listens on",
     "WHARFINGER_PUBLIC_URL": "the address under which others reach the service",
     "WHARFINGER_SERVER": "the service that commands speak to",
+    "WHARFINGER_TLS_CERT": "the certificate chain that serve uses, a PEM file",
+    "WHARFINGER_TLS_KEY": "its private key, a PEM file",
     "WHARFINGER_TOKEN": "the bearer token of commands",
     "WHARFINGER_TOKEN_FILE": "a file with that token",
+    "WHARFINGER_WORKERS": "the number of processes that serve",
 }
-_SERVER_KEYS: Final = ("host", "port", "public_url")
+_SERVER_KEYS: Final = ("host", "port", "public_url", "tls_cert", "tls_key", "workers")
 # Keys that the design names and this version does not serve yet: an error says so.
-_LATER: Final = ("workers", "trusted_proxies", "tls_cert", "tls_key", "offload")
+_LATER: Final = ("trusted_proxies", "offload")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ServerSettings:
-    """Where the server listens. Port 0 picks a free one.
+    """Where the server listens (port 0 picks a free one) and in how many processes.
 
-    `sources` tells for every setting whether a flag, the environment, the file or a
+    With a `certificate` it speaks TLS, and nothing else. `sources` tells for every setting whether a flag, the environment, the file or a
     default decided it.
     """
 
     host: str
     port: int
+    workers: int = 1
+    certificate: Certificate | None = None
     wharf: WharfSettings
     config: Path | None
     sources: Mapping[str, str]
@@ -56,7 +63,7 @@ def load_settings(
 
     Args:
         flags: what was given on the command line: `config`, `data`, `host`, `port`,
-            `public_url`; None and absent mean not given.
+            `public_url`, `tls_cert`, `tls_key`, `workers`; None and absent mean not given.
         environ: the environment; every WHARFINGER_ name in it must be known.
         folder: where `wharfinger.toml` is looked for when no file was named.
 
@@ -102,15 +109,34 @@ def load_settings(
     )
     return ServerSettings(
         host=str(chosen("host", server_table, DEFAULT_HOST)),
-        port=_port(chosen("port", server_table, DEFAULT_PORT)),
+        port=_number(chosen("port", server_table, DEFAULT_PORT), "port", 0, _MAX_PORT),
+        workers=_number(chosen("workers", server_table, 1), "number of workers", 1, MAX_WORKERS),
+        certificate=_certificate(
+            chosen("tls_cert", server_table, None), chosen("tls_key", server_table, None)
+        ),
         wharf=wharf,
         config=path if tables else None,
         sources=sources,
     )
 
 
-def _port(value: object) -> int:
+def _number(value: object, what: str, least: int, most: int) -> int:
     text = str(value)
-    if isinstance(value, bool) or not (text.isascii() and text.isdigit()) or int(text) > _MAX_PORT:
-        raise ConfigError(f"The port {text[:20]!r} is not a number from 0 to {_MAX_PORT}.")
+    if (
+        isinstance(value, bool)
+        or not (text.isascii() and text.isdigit() and len(text) <= len(str(most)))
+        or not least <= int(text) <= most
+    ):
+        raise ConfigError(f"The {what} {text[:20]!r} is not a number from {least} to {most}.")
     return int(text)
+
+
+def _certificate(chain: object, key: object) -> Certificate | None:
+    if chain is None and key is None:
+        return None
+    if not isinstance(chain, str) or not isinstance(key, str) or not chain or not key:
+        raise ConfigError(
+            "TLS needs tls_cert and tls_key, the paths of two PEM files.",
+            hint="The first holds the certificate and those of its issuers, the second its key.",
+        )
+    return Certificate(chain=Path(chain), key=Path(key))

@@ -1,0 +1,93 @@
+"""TLS: one context, whose certificate is read anew when its files change.
+
+Whoever renews certificates replaces two files, one after the other; what is there in between
+does not fit together. So a new pair is tried on a context of its own, and connections
+get the old one until that works.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import ssl
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from wharfinger.errors import ConfigError
+
+log = logging.getLogger("wharfinger.server")
+
+_LOOK_EVERY: Final = 2.0  # seconds
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Certificate:
+    """The files of a certificate: `chain` with those of its issuers behind it, `key` its private key, in PEM."""
+
+    chain: Path
+    key: Path
+
+    def context(self) -> ssl.SSLContext:
+        """Return a server's context: TLS 1.2 and later (RFC 8996, RFC 9325).
+
+        Raises:
+            ConfigError: a file cannot be read, or the two do not belong together.
+        """
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.minimum_version = ssl.TLSVersion.TLSv1_2
+        context.set_alpn_protocols(["http/1.1"])
+        self._load(context)
+        return context
+
+    def renew(self, context: ssl.SSLContext) -> None:
+        """Let new connections on a context get what the files hold now. Raises ConfigError."""
+        self.context()
+        self._load(context)
+
+    def state(self) -> tuple[tuple[int, int, int], ...] | None:
+        """Return what changes when the files do; None while one of them is not there."""
+        try:
+            found = [path.stat() for path in (self.chain, self.key)]
+        except OSError:
+            return None
+        return tuple((one.st_ino, one.st_mtime_ns, one.st_size) for one in found)
+
+    def _load(self, context: ssl.SSLContext) -> None:
+        try:
+            # An encrypted key would make OpenSSL ask on the terminal.
+            context.load_cert_chain(self.chain, self.key, password=_no_password)
+        except FileNotFoundError as error:
+            missing = next((p for p in (self.chain, self.key) if not p.exists()), self.chain)
+            raise ConfigError(f"There is no file {str(missing)!r} (TLS).") from error
+        except ssl.SSLError as error:
+            raise ConfigError(
+                f"{str(self.chain)!r} and {str(self.key)!r} are not a certificate and its key: "
+                f"{error.reason or 'not PEM'}.",
+                hint="Give PEM files: tls_cert with the whole chain, tls_key without a password.",
+            ) from error
+        except OSError as error:
+            raise ConfigError(f"The certificate cannot be read: {error.strerror}.") from error
+
+
+async def keep_fresh(certificate: Certificate, context: ssl.SSLContext) -> None:
+    """Renew a context whenever the files of its certificate change; never returns."""
+    known = certificate.state()
+    while True:
+        await asyncio.sleep(_LOOK_EVERY)
+        state = certificate.state()
+        if state is None or state == known:
+            continue
+        renew: Callable[[], None] = lambda: certificate.renew(context)  # noqa: E731
+        try:
+            await asyncio.get_running_loop().run_in_executor(None, renew)
+        except ConfigError as error:
+            log.warning("the old certificate stays in use: %s", error)
+        else:
+            log.info("the new certificate is in use")
+        known = state
+
+
+def _no_password() -> str:
+    return ""

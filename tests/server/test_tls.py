@@ -1,0 +1,198 @@
+"""TLS in the stand-alone server: what it speaks, how its certificate is renewed, what it refuses."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import http.client
+import os
+import socket
+import ssl
+import subprocess
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import pytest
+
+from support.command import wharf
+from support.require import program
+from support.served import Served, eventually, serve
+from support.tls import Authority
+from wharfinger.errors import ConfigError
+from wharfinger.server import certificates
+from wharfinger.server.certificates import Certificate
+
+MIB = 1024 * 1024
+
+
+@pytest.fixture(scope="module")
+def authority() -> Authority:
+    return Authority()
+
+
+@pytest.fixture
+def files(authority: Authority, tmp_path: Path) -> Certificate:
+    return authority.files(tmp_path, "localhost")
+
+
+@pytest.fixture
+def served(files: Certificate, tmp_path: Path) -> Iterator[Served]:
+    options = ("--tls-cert", str(files.chain), "--tls-key", str(files.key))
+    often = "import wharfinger.server.certificates as c; c._LOOK_EVERY = 0.05"
+    with serve(tmp_path / "data", *options, before=often) as served:
+        yield served
+
+
+def ask(
+    served: Served, trusting: ssl.SSLContext, method: str, path: str, body: bytes | None = None,
+    fields: Mapping[str, str] | None = None,
+) -> tuple[int, http.client.HTTPMessage, bytes]:  # fmt: skip
+    connection = http.client.HTTPSConnection("localhost", served.port, timeout=20, context=trusting)
+    named = {"Authorization": f"Bearer {served.token}", **(fields or {})}
+    try:
+        connection.request(method, path, body, named)
+        answer = connection.getresponse()
+        return answer.status, answer.headers, answer.read()
+    finally:
+        connection.close()
+
+
+def common_name(served: Served, trusting: ssl.SSLContext) -> int:
+    """Return the serial number of the certificate that a new connection gets."""
+    with (
+        socket.create_connection(("127.0.0.1", served.port), 10) as plain,
+        trusting.wrap_socket(plain, server_hostname="localhost") as sock,
+    ):
+        found = sock.getpeercert()
+        assert found is not None
+        return int(str(found["serialNumber"]), 16)
+
+
+def test_files_come_and_go_over_tls(served: Served, authority: Authority) -> None:
+    assert served.url.startswith("https://")
+    content = os.urandom(3 * MIB)
+    kind = {"Content-Type": "application/octet-stream"}
+    status, _, body = ask(served, authority.trusting, "POST", "/uploads/files", content, kind)
+    assert status == 201
+    digest = hashlib.sha256(content).hexdigest()
+    assert digest.encode() in body
+    path = "/files/" + body.partition(b'"id":"')[2][:32].decode()
+    for fields, status, expected in (
+        ({}, 200, content),
+        ({"Range": "bytes=1000000-1999999"}, 206, content[1_000_000:2_000_000]),
+        ({"Range": "bytes=-1"}, 206, content[-1:]),
+    ):
+        found, _, got = ask(served, authority.trusting, "GET", path, None, fields)
+        assert (found, hashlib.sha256(got).digest()) == (status, hashlib.sha256(expected).digest())
+
+
+def test_a_link_made_over_tls_is_an_https_address(served: Served, authority: Authority) -> None:
+    _, _, body = ask(
+        served,
+        authority.trusting,
+        "POST",
+        "/uploads/files",
+        b"text",
+        {"Content-Type": "text/plain"},
+    )
+    path = "/files/" + body.partition(b'"id":"')[2][:32].decode()
+    status, _, link = ask(served, authority.trusting, "POST", f"{path}/links", b"{}")
+    assert status == 201
+    assert f'"url":"https://localhost:{served.port}/d/'.encode() in link
+
+
+@pytest.mark.parametrize(("version", "code"), [("1.1", 35), ("1.2", 0), ("1.3", 0)])
+def test_tls_is_spoken_from_version_1_2_on(served: Served, version: str, code: int) -> None:
+    done = subprocess.run(
+        [program("curl"), "-sk", "--tlsv1.0", "--tls-max", version, "--ciphers", "DEFAULT@SECLEVEL=0",
+         f"{served.url}/health/live"],
+        check=False, timeout=20, capture_output=True,
+    )  # fmt: skip
+    assert done.returncode == code
+
+
+def test_plain_http_to_the_tls_port_harms_nobody(served: Served, authority: Authority) -> None:
+    with served.connect(10) as sock:
+        sock.sendall(b"GET /health/live HTTP/1.1\r\nHost: x\r\n\r\n")
+        while sock.recv(1000):
+            pass
+    assert ask(served, authority.trusting, "GET", "/health/live")[0] == 200
+    assert "Traceback" not in served.log.read_text("utf-8")
+
+
+def test_a_renewed_certificate_is_used_without_a_restart(
+    served: Served, authority: Authority, files: Certificate
+) -> None:
+    before = common_name(served, authority.trusting)
+    connection = http.client.HTTPSConnection(
+        "localhost", served.port, timeout=20, context=authority.trusting
+    )
+    connection.request("GET", "/health/live")
+    assert connection.getresponse().read()
+    authority.files(files.chain.parent, "localhost")
+    eventually(lambda: common_name(served, authority.trusting) != before, "the new one is used")
+    connection.request("GET", "/health/live")  # one that was open goes on
+    assert connection.getresponse().status == 200
+    connection.close()
+
+
+def test_a_certificate_that_does_not_fit_its_key_leaves_the_old_one_in_use(
+    served: Served, authority: Authority, files: Certificate, tmp_path: Path
+) -> None:
+    before = common_name(served, authority.trusting)
+    (tmp_path / "other").mkdir()
+    other = authority.files(tmp_path / "other", "localhost")
+    files.chain.write_bytes(other.chain.read_bytes())  # and not yet the key
+    eventually(lambda: "the old certificate stays in use" in served.log.read_text("utf-8"), "seen")
+    assert common_name(served, authority.trusting) == before
+    files.key.write_bytes(other.key.read_bytes())
+    eventually(lambda: common_name(served, authority.trusting) != before, "the new one is used")
+
+
+def test_files_that_vanish_for_a_while_change_nothing(
+    files: Certificate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(certificates, "_LOOK_EVERY", 0.01)
+
+    async def vanish() -> None:
+        context = files.context()
+        task = asyncio.create_task(certificates.keep_fresh(files, context))
+        await asyncio.sleep(0.03)
+        files.chain.unlink()
+        await asyncio.sleep(0.05)
+        assert not task.done()
+        task.cancel()
+
+    asyncio.run(vanish())
+
+
+WRONG = {
+    "no such chain": ("absent.pem", "key.pem", "There is no file"),
+    "no such key": ("chain.pem", "absent.pem", "There is no file"),
+    "the two mixed up": ("key.pem", "chain.pem", "are not a certificate and its key"),
+    "no PEM": ("text.pem", "key.pem", "are not a certificate and its key"),
+    "a folder": (".", "key.pem", "cannot be read|are not a certificate"),
+}
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_a_certificate_that_cannot_be_used_is_a_clear_error(
+    files: Certificate, tmp_path: Path, name: str
+) -> None:
+    (tmp_path / "text.pem").write_text("no certificate", "ascii")
+    chain, key, words = WRONG[name]
+    with pytest.raises(ConfigError, match=words):
+        Certificate(chain=tmp_path / chain, key=tmp_path / key).context()
+    assert files.context() is not None
+
+
+def test_a_wrong_certificate_keeps_the_server_from_starting_and_makes_nothing(
+    tmp_path: Path,
+) -> None:
+    done = wharf(
+        "serve", "--data", str(tmp_path / "data"), "--port", "0",
+        "--tls-cert", str(tmp_path / "absent.pem"), "--tls-key", str(tmp_path / "absent.pem"),
+    )  # fmt: skip
+    assert done.code == 2
+    assert "There is no file" in done.err
+    assert not (tmp_path / "data").exists()
