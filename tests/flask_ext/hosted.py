@@ -1,4 +1,4 @@
-"""The application that test_gunicorn.py runs in a process of its own."""
+"""The application that test_gunicorn.py and test_sending.py run in a process of its own."""
 
 from __future__ import annotations
 
@@ -64,6 +64,42 @@ def make(folder: str) -> Flask:
                 state["closed"] += 1
 
         return files.deliver_data(pieces(), mimetype="application/octet-stream")
+
+    @app.get("/path")
+    def path() -> ResponseReturnValue:
+        return files.deliver_path("public", "cut.bin")
+
+    @app.get("/file")
+    def file() -> ResponseReturnValue:
+        opened = (Path(folder) / "public" / "cut.bin").open("rb")
+        return files.deliver_data(opened, download_name="cut.bin")
+
+    @app.get("/stored")
+    def stored() -> ResponseReturnValue:
+        return files.deliver(files.wharf.list_files()[0][0])
+
+    @app.get("/pipe")
+    def pipe() -> ResponseReturnValue:
+        reading, writing = os.pipe()
+        with os.fdopen(writing, "wb") as end:
+            end.write(b"through a pipe")
+        return files.deliver_data(os.fdopen(reading, "rb"), mimetype="text/plain")
+
+    @app.get("/async")
+    async def asynchronous() -> ResponseReturnValue:
+        return files.deliver_path("public", "cut.bin")
+
+    @app.get("/failing/<int:after>")
+    def failing(after: int) -> ResponseReturnValue:
+        def pieces() -> Iterator[bytes]:
+            try:
+                for _ in range(after):
+                    yield b"x" * 1000
+                raise RuntimeError("the source went away")
+            finally:
+                state["closed"] += 1
+
+        return files.deliver_data(pieces(), mimetype="text/plain")
 
     @app.get("/state")
     def show_state() -> ResponseReturnValue:
