@@ -32,6 +32,7 @@ def link_record(link: Link, url: str) -> dict[str, object]:
         "expires_at": timestamp(link.expires_at),
         "max_downloads": link.max_downloads,
         "downloads": link.downloads,
+        "has_password": link.has_password,
     }
 
 

@@ -35,7 +35,7 @@ ROUTES: Final = (
           "The links of a file that still work", (200, 404)),
     Route("DELETE", "/links/{link}", link_handlers.revoke_link, "share", "Revoke a link", (204, 404)),
     Route("GET", "/d/{token}", link_handlers.follow_link, "",
-          "Deliver a file by a link", (200, 206, 304, 404, 412, 416)),
+          "Deliver a file by a link", (200, 206, 304, 401, 404, 412, 416, 429)),
     Route("GET", "/policy/{collection}", handlers.policy, "", "The rules of a collection", (200, 404)),
     Route("GET", LIVE, handlers.live, "", "Whether the process answers", (200,)),
     Route("GET", "/health/ready", handlers.ready, "",
