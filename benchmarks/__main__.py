@@ -1,4 +1,4 @@
-"""`python -m benchmarks`: client and service side by side with curl and nginx, in one run.
+"""`python -m benchmarks`: client and service side by side with their peers, in one run.
 
 Everything happens on loopback and in one temporary folder; every step has a time limit. The
 figures compare programs on one machine at one time: read ratios, not absolute speeds.
@@ -14,10 +14,11 @@ import sys
 import tempfile
 from collections.abc import Iterable
 from contextlib import ExitStack
+from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
 
-from benchmarks import client, fetching, peers, server
+from benchmarks import client, fetching, flask_delivery, peers, server
 from benchmarks.measure import MIB, BenchmarkError
 from benchmarks.rounds import Plan
 from benchmarks.table import Row, as_markdown, as_text, machine
@@ -41,7 +42,8 @@ def main() -> int:
     try:
         with tempfile.TemporaryDirectory(prefix="bench-", dir=options.folder) as folder:
             rows = measure(plan, Path(folder))
-        notes = machine([peers.version("curl"), peers.version("nginx")])
+        modules = [f"{name} {version(name)}" for name in ("Flask", "gunicorn")]
+        notes = machine([peers.version("curl"), peers.version("nginx"), *modules])
     except BenchmarkError as error:
         print(f"benchmarks: {error}", file=sys.stderr)
         return 1
@@ -73,6 +75,7 @@ def measure(plan: Plan, folder: Path) -> list[Row]:
         _collect(rows, client.uploads(plan, sink, fresh, large))
         _collect(rows, server.large_file(plan, peer, fresh, large))
         _collect(rows, server.small_files(plan, peer, fresh, small))
+        _collect(rows, flask_delivery.rows(plan, folder / "flask", large))
     return rows
 
 

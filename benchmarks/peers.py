@@ -198,6 +198,23 @@ def service(folder: Path) -> Iterator[Service]:
         _stop(process)
 
 
+@contextmanager
+def gunicorn(folder: Path, target: str) -> Iterator[Server]:
+    """Run a WSGI application with threads, as a small deployment would; it logs into `folder`."""
+    port = _free_port()
+    with (folder / "gunicorn.log").open("wb") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "gunicorn", "--worker-class", "gthread", "--threads", "8",
+             "--pythonpath", str(Path(__file__).parents[1]), "--bind", f"127.0.0.1:{port}", target],
+            stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+        )  # fmt: skip
+        try:
+            _wait_until_open(port, process)
+            yield Server(f"http://127.0.0.1:{port}", process.pid)
+        finally:
+            _stop(process)
+
+
 def _free_port() -> int:
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port: int = probe.getsockname()[1]
