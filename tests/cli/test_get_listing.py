@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import signal
+import subprocess
+import threading
 from pathlib import Path
 
 import pytest
 
 from conftest import StartPeer
-from support.command import wharf
+from support.command import command, environment, wharf
 from support.folders import listing
 from support.peer import Exchange, response
 from wharfinger.cli.listing import items_of
@@ -50,7 +53,7 @@ def test_some_failed_is_exit_code_3_and_says_which(peer: StartPeer, folder: Path
     (folder / "list").write_text(f"{url}/missing?token=secret\n{url}/a\n")
     ran = wharf("get", "-i", "list")
     assert (ran.code, ran.text) == (3, "a\n")
-    assert f"error: {url}/missing: " in ran.err
+    assert f"error: line 1, missing: {url}/missing: " in ran.err
     assert "secret" not in ran.err
     assert "1 of 2 files failed." in ran.err
 
@@ -64,6 +67,7 @@ def test_json_has_one_object_a_file(peer: StartPeer, folder: Path) -> None:
     assert by_outcome[False]["path"] == "a"
     assert by_outcome[True]["error"]["code"] == "response"
     assert by_outcome[True]["url"] == f"{url}/missing"
+    assert (by_outcome[True]["line"], by_outcome[True]["name"]) == (1, "missing")
 
 
 @pytest.mark.parametrize(
@@ -75,9 +79,10 @@ def test_json_has_one_object_a_file(peer: StartPeer, folder: Path) -> None:
         (["-i", "absent"], 10),
         (["-i", "bad"], 2),
         (["-i", "list", "nowhere"], 10),
+        (["-i", "list", "http://127.0.0.1:1/y"], 2),
         ([], 2),
     ],
-    ids=["two folders", "digest", "rename", "no list", "not text", "no folder", "nothing"],
+    ids=["two folders", "digest", "rename", "no list", "not text", "no folder", "a url", "nothing"],
 )
 def test_a_wrong_call_is_refused(arguments: list[str], code: int, folder: Path) -> None:
     (folder / "list").write_text("http://127.0.0.1:1/x\n")
@@ -85,3 +90,45 @@ def test_a_wrong_call_is_refused(arguments: list[str], code: int, folder: Path) 
     ran = wharf("get", *arguments)
     assert ran.code == code
     assert "Traceback" not in ran.err
+
+
+def test_a_url_beside_a_list_is_told_to_go_into_it(folder: Path) -> None:
+    (folder / "list").write_text("http://127.0.0.1:1/x\n")
+    ran = wharf("get", "-i", "list", "http://127.0.0.1:1/y")
+    assert "the argument is a folder, and http://127.0.0.1:1/y is none" in ran.err
+
+
+def test_what_is_wrong_with_a_line_is_told_with_its_number_and_name(
+    peer: StartPeer, folder: Path
+) -> None:
+    url = peer(answer).url
+    lines = [f"{url}/a one", "# two", f"{url}/a ../up", f"{url}/a ONE", "nonsense", f"{url}/a one"]
+    (folder / "list").write_text("\n".join(lines))
+    ran = wharf("get", "-i", "list")
+    assert (ran.code, ran.text) == (3, "one\n")
+    told = sorted(line for line in ran.err.splitlines() if line.startswith("error: "))
+    assert [line.split(":")[1] for line in told] == [" line 3", " line 4", " line 5", " line 6"]
+    assert "'../up' cannot be the name of a file here." in told[0]
+    assert "is called ONE, too." in told[1]
+    assert "nonsense" in told[2]
+    assert "is called one, too." in told[3]
+
+
+def test_ctrl_c_in_a_list_says_how_to_go_on(peer: StartPeer, folder: Path) -> None:
+    reached = threading.Event()
+
+    def stall(exchange: Exchange) -> None:
+        exchange.send(response(b"x" * 1000, length=2000))
+        reached.set()
+        exchange.sock.recv(1)
+
+    (folder / "list").write_text(f"{peer(stall).url}/a\n")
+    process = subprocess.Popen(
+        command("get", "-i", "list"), stderr=subprocess.PIPE, env=environment()
+    )
+    assert reached.wait(20)
+    process.send_signal(signal.SIGINT)
+    err = process.communicate(timeout=20)[1]
+    assert process.returncode == 130
+    assert b"hint: Run the same command again: what is there already stays as it is" in err
+    assert b"Traceback" not in err

@@ -10,8 +10,8 @@ import click
 import pytest
 
 from wharfinger import Progress
-from wharfinger.cli import output
-from wharfinger.errors import NotFound
+from wharfinger.cli import output, progress
+from wharfinger.errors import AddressRefused, DestinationExists, NotFound, WharfingerError
 
 
 def _command(error: BaseException) -> click.Command:
@@ -84,7 +84,7 @@ def test_without_a_terminal_progress_is_a_line_per_half_minute(
 ) -> None:
     now = [1000.0]
     monkeypatch.setattr(time, "monotonic", lambda: now[0])
-    with output.progress("a\x1b.bin") as tell:
+    with progress.shown("a\x1b.bin") as tell:
         assert tell is not None
         for second in range(65):
             now[0] = 1000.0 + second
@@ -99,7 +99,54 @@ def test_on_a_terminal_progress_is_a_bar(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
-    with output.progress("a.bin") as tell:
+    with progress.shown("a.bin") as tell:
         assert tell is not None
         tell(Progress(stage="connecting", done=0, total=None, rate=0.0))
         tell(Progress(stage="receiving", done=512, total=1024, rate=10.0))
+
+
+WORDS: list[tuple[WharfingerError, str]] = [
+    (AddressRefused("no"), "Name it with --allow-host or --allow-network if you trust it."),
+    (DestinationExists("no"), "Choose another name, or ask for it: --force."),
+]
+
+
+@pytest.mark.parametrize(("error", "hint"), WORDS, ids=["address", "destination"])
+def test_a_hint_speaks_of_options_and_not_of_arguments(
+    error: WharfingerError, hint: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    output.run(_command(error), [])
+    assert capsys.readouterr().err.splitlines()[1] == f"hint: {hint}"
+
+
+def test_transfers_at_the_same_time_are_drawn_as_their_sum() -> None:
+    now = [10.0]
+    drawn: list[Progress] = []
+    several = progress.Several(drawn.append, 300, clock=lambda: now[0])
+    first, second = several.one(), several.one()
+    assert first is not None
+    assert second is not None
+    now[0] = 12.0
+    first(Progress(stage="connecting", done=0, total=None, rate=0.0))
+    first(Progress(stage="sending", done=40, total=100, rate=1.0))
+    second(Progress(stage="sending", done=60, total=200, rate=1.0))
+    first(Progress(stage="sending", done=50, total=100, rate=1.0))
+    second(Progress(stage="done", done=200, total=200, rate=1.0))
+    assert [(one.done, one.total, one.rate) for one in drawn] == [
+        (40, 300, 20.0),
+        (100, 300, 50.0),
+        (110, 300, 55.0),
+    ]
+
+
+def test_what_is_printed_beside_a_bar_stays_on_stdout(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
+    with progress.several("2 files", 100) as bar:
+        tell = bar.one()
+        assert tell is not None
+        tell(Progress(stage="sending", done=10, total=50, rate=1.0))
+        with bar.aside():
+            output.emit({}, "http://files.example/" + "a" * 200)
+    assert capsys.readouterr().out == "http://files.example/" + "a" * 200 + "\n"

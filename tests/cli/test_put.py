@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
+import signal
+import subprocess
+import threading
 from pathlib import Path
 
 import pytest
 
 from conftest import StartPeer
-from support.command import wharf
+from support.command import command, environment, wharf
 from support.content import HTML, PNG
 from support.peer import Exchange, response, saying
-from support.tus_peer import TusPeer
+from support.tus_peer import Asked, Handler, TusPeer
 
 RECORD = {
     "id": "abc", "name": "a.txt", "size": 5, "type": "text/plain", "sha256": "0" * 64,
@@ -90,6 +93,8 @@ def test_some_failed_is_an_exit_code_of_its_own(peer: StartPeer, folder: Path) -
     assert ran.code == 3
     assert ran.text == f"{server.url}/files/1\n"
     assert "2 of 3 files failed" in ran.err
+    assert "error: b.png: " in ran.err
+    assert "error: absent.png: absent.png does not exist. (source-missing)" in ran.err
     assert wharf("put", "b.png", "absent.png", server.url, "--policy", "images").code == 8
 
 
@@ -139,30 +144,119 @@ def test_a_digest_and_a_key_are_sent(peer: StartPeer, folder: Path) -> None:
     assert server.last.headers["repr-digest"] == digest
 
 
+HERE = "http://127.0.0.1:1/"
 WRONG = {
-    "raw by tus": ["a.txt", "http://127.0.0.1:1/", "--raw", "--protocol", "tus"],
-    "digest of stdin": ["-", "http://127.0.0.1:1/", "--digest"],
-    "chunks of a form": ["a.txt", "http://127.0.0.1:1/", "--chunk-size", "1 MiB"],
-    "chunks of no size": ["a.txt", "http://127.0.0.1:1/", "--protocol", "tus", "--chunk-size", "x"],
-    "one key for two": ["a.txt", "b.txt", "http://127.0.0.1:1/", "--idempotency-key", "k"],
-    "no url": ["a.txt"],
-    "nothing": [],
-    "field": ["a.txt", "http://127.0.0.1:1/", "--field", "nonsense"],
-    "raw with fields": ["a.txt", "http://127.0.0.1:1/", "--raw", "--field", "a=b"],
-    "form by PUT": ["a.txt", "http://127.0.0.1:1/", "--method", "PUT"],
-    "name of two": ["a.txt", "b.txt", "http://127.0.0.1:1/", "--name", "x"],
-    "stdin twice": ["-", "-", "http://127.0.0.1:1/"],
-    "url": ["a.txt", "nonsense"],
+    "raw by tus": (["a.txt", HERE, "--raw", "--protocol", "tus"], "--raw and --protocol tus"),
+    "digest of stdin": (["-", HERE, "--digest"], "--digest needs the content before it is sent"),
+    "chunks of a form": (["a.txt", HERE, "--chunk-size", "1 MiB"], "--chunk-size are for"),
+    "connections of a form": (["a.txt", HERE, "--connections", "2"], "--connections and"),
+    "chunks of no size": (["a.txt", HERE, "--protocol", "tus", "--chunk-size", "x"], "'x'"),
+    "empty chunks": (
+        ["a.txt", HERE, "--protocol", "tus", "--chunk-size", "0"],
+        "--chunk-size must be at least one byte",
+    ),
+    "one key for two": (["a.txt", "b.txt", HERE, "--idempotency-key", "k"], "are for one file"),
+    "a file alone": (["a.txt"], "error: The URL is missing."),
+    "a URL alone": ([HERE], "error: The FILE is missing."),
+    "nothing": ([], "FILE... URL"),
+    "none at once": (["a.txt", HERE, "--at-once", "0"], "--at-once"),
+    "field": (["a.txt", HERE, "--field", "nonsense"], "NAME=VALUE"),
+    "raw with fields": (["a.txt", HERE, "--raw", "--field", "a=b"], "--field is for forms"),
+    "form by PUT": (["a.txt", HERE, "--method", "PUT"], "A form is sent by POST"),
+    "name of two": (["a.txt", "b.txt", HERE, "--name", "x"], "are for one file"),
+    "stdin twice": (["-", "-", HERE], "stdin can be sent only once"),
+    "url": (["a.txt", "nonsense"], "nonsense"),
 }
 
 
-@pytest.mark.parametrize("arguments", WRONG.values(), ids=WRONG.keys())
-def test_a_wrong_call_is_exit_code_2(arguments: list[str], folder: Path) -> None:
+@pytest.mark.parametrize(("arguments", "text"), WRONG.values(), ids=WRONG.keys())
+def test_a_wrong_call_is_exit_code_2(arguments: list[str], text: str, folder: Path) -> None:
     (folder / "a.txt").write_bytes(b"hello")
     (folder / "b.txt").write_bytes(b"hello")
     ran = wharf("put", *arguments)
     assert ran.code == 2
     assert "(usage)" in ran.err
+    assert text in ran.err
+
+
+def test_several_files_are_sent_at_the_same_time(peer: StartPeer, folder: Path) -> None:
+    names = [f"{number}.txt" for number in range(6)]
+    for name in names:
+        (folder / name).write_text(name)
+    three = threading.Barrier(3, timeout=20)
+
+    def handler(exchange: Exchange) -> None:
+        three.wait()  # nobody passes before three are there
+        exchange.send(created({}, Location=f"/files/{exchange.body.decode()}"))
+
+    server = peer(handler)
+    ran = wharf("put", *names, server.url, "--raw", "--at-once", "3")
+    assert (ran.code, ran.err) == (0, "")
+    assert sorted(ran.text.splitlines()) == [f"{server.url}/files/{name}" for name in names]
+
+
+def test_each_of_several_is_told_of_when_it_is_there(peer: StartPeer, folder: Path) -> None:
+    for name in ("slow", "quick"):
+        (folder / name).write_text(name)
+    quick_was_told = threading.Event()
+
+    def handler(exchange: Exchange) -> None:
+        if exchange.body == b"slow":
+            quick_was_told.wait(20)
+        exchange.send(created({}, Location=f"/{exchange.body.decode()}"))
+
+    server = peer(handler)
+    process = subprocess.Popen(
+        command("put", "slow", "quick", server.url, "--raw"),
+        stdout=subprocess.PIPE,
+        env=environment(),
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == f"{server.url}/quick\n".encode()
+    quick_was_told.set()
+    assert process.communicate(timeout=20)[0] == f"{server.url}/slow\n".encode()
+    assert process.returncode == 0
+
+
+def test_several_as_json_are_one_object_each(peer: StartPeer, folder: Path) -> None:
+    (folder / "a.txt").write_bytes(b"hello")
+    server = peer(saying(created(RECORD)))
+    ran = wharf("put", "--json", "a.txt", "absent.txt", f"{server.url}/uploads/files")
+    assert ran.code == 3
+    by_outcome = {"error" in record: record for record in ran.records}
+    assert by_outcome[False]["id"] == "abc"
+    assert by_outcome[True]["error"]["code"] == "source-missing"
+    assert by_outcome[True]["error"]["file"] == "absent.txt"
+    assert ran.err == ""
+
+
+def test_ctrl_c_among_several_says_how_to_go_on(folder: Path) -> None:
+    for name in ("a.bin", "b.bin"):
+        (folder / name).write_bytes(bytes(100_000))
+    reached = threading.Event()
+
+    def stall(asked: Asked, _handler: Handler) -> bool:
+        if asked.method == "PATCH":
+            reached.set()
+            stopped.wait(20)
+        return False
+
+    stopped = threading.Event()
+    extensions = ("creation",)  # each file takes a creation and a PATCH
+    with TusPeer(faults=[stall], extensions=extensions) as server:
+        process = subprocess.Popen(
+            command("put", "a.bin", "b.bin", server.url, "--protocol", "tus"),
+            stderr=subprocess.PIPE,
+            env=environment({"XDG_STATE_HOME": str(folder / "state")}),
+        )
+        assert reached.wait(20)
+        process.send_signal(signal.SIGINT)
+        err = process.communicate(timeout=20)[1]
+        stopped.set()
+    assert process.returncode == 130
+    assert b"hint: Run it again for the files that were not printed" in err
+    assert b"each goes on where it ended." in err
+    assert b"Traceback" not in err
 
 
 def test_the_token_goes_to_the_server_and_to_no_other(peer: StartPeer, folder: Path) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from wharfinger import names
-from wharfinger.cli import credentials, output
+from wharfinger.cli import credentials, output, progress
 from wharfinger.cli.listing import fetch_listing, record_of
 from wharfinger.cli.network import Network, network_options
 from wharfinger.cli.options import header_option, headers_of, policy_option, timeout_option
@@ -101,6 +101,11 @@ def command(
     if listing is not None:
         if dest is not None or (url is not None and option_dest is not None):
             raise click.UsageError("With a list, one folder can be given and no URL.")
+        if url is not None and "://" in url:
+            raise click.UsageError(
+                f"With a list, the argument is a folder, and {names.show(url, limit=80)} is none. "
+                "Put the address into the list."
+            )
         if sha256 or rename or remote_name or connections > 1:
             raise click.UsageError(
                 "--sha256, --rename, --remote-name and --connections are for one file."
@@ -127,7 +132,7 @@ def command(
     title = "stdout" if to_stdout else Path(target).name if target else _name_of(url)
     with (
         network.client(timeout=timeout, retries=retries) as client,
-        output.progress(title) as progress,
+        progress.shown(title) as tell,
     ):
         got = client.download(
             url,
@@ -136,7 +141,7 @@ def command(
             connections=connections,
             remote_name=remote_name,
             auth=credentials.token_for(url, server, token_file),
-            progress=progress,
+            progress=tell,
             **options,
         )
     if not to_stdout:

@@ -2,25 +2,43 @@
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
-
-import click
+from typing import TYPE_CHECKING, Any, Final, Self
 
 from wharfinger import names
 from wharfinger.cli import output
+from wharfinger.cli.wording import for_terminal
 from wharfinger.errors import EXIT_SOME_FAILED, LocalFileError, SourceMissing, UsageError
 
 if TYPE_CHECKING:
     from wharfinger.client import Client, Download
     from wharfinger.client.many import DownloadResult, Item
     from wharfinger.client.request import Auth
+    from wharfinger.errors import WharfingerError
 
 _COMMENT: Final = re.compile(r"(^|\s)#.*")
 _LONGEST_LIST: Final = 64 * 1024 * 1024
+_AGAIN: Final = (
+    "Run the same command again: what is there already stays as it is, "
+    "and the rest goes on where it ended."
+)
+
+
+class Address(str):
+    """An address that knows on which line of its list it stands."""
+
+    __slots__ = ("line",)
+    line: int
+
+    def __new__(cls, text: str, line: int) -> Self:
+        """Return the address of a line, counted from 1."""
+        address = super().__new__(cls, text)
+        address.line = line
+        return address
 
 
 def fetch_listing(
@@ -48,12 +66,16 @@ def fetch_listing(
     limit = options.get("max_size")
     settled = {**options, "max_size": None if limit is None else parse_size(limit)}
 
-    def fetch(url: str, target: Path) -> Download:
+    def fetch(url: str, target: str | os.PathLike[str]) -> Download:
         return client.download(url, target, auth=token_for(url), **settled)
 
-    report = fetch_all(
-        items_of(_read(listing)), folder, fetch, concurrency=at_once, on_result=_tell
-    )
+    items = items_of(_read(listing))
+    try:
+        report = fetch_all(items, folder, fetch, concurrency=at_once, on_result=_tell)
+    except KeyboardInterrupt as interrupt:
+        if options.get("resume"):
+            interrupt.add_note(_AGAIN)
+        raise
     if not report.failed:
         return 0
     if not output.is_json():
@@ -70,7 +92,8 @@ def items_of(text: str) -> Iterator[Item]:
             continue
         if "\0" in line:
             raise UsageError(f"Line {number} of the list has a NUL character.")
-        yield (words[0], words[1].strip()) if len(words) > 1 else words[0]
+        address = Address(words[0], number)
+        yield (address, words[1].strip()) if len(words) > 1 else address
 
 
 def _read(listing: str) -> str:
@@ -97,20 +120,25 @@ def _tell(result: DownloadResult) -> None:
     if result.download is not None:
         output.emit(record_of(result.download), names.show(str(result.download.path), limit=4096))
     elif result.error is not None:
-        error = result.error
-        if output.is_json():
-            fields = {
-                "code": error.code,
-                "detail": error.detail,
-                "hint": error.hint,
-                "exit_code": error.exit_code,
-            }
-            output.emit({"url": result.url, "error": fields})
-        else:
-            where = names.show(result.url.partition("?")[0], limit=200)
-            click.echo(
-                f"error: {where}: {names.show(error.detail, limit=1000)} ({error.code})", err=True
-            )
+        _tell_failure(result, result.error)
+
+
+def _tell_failure(result: DownloadResult, error: WharfingerError) -> None:
+    line = result.url.line if isinstance(result.url, Address) else None
+    if output.is_json():
+        fields = {
+            "code": error.code,
+            "detail": for_terminal(error.detail),
+            "hint": for_terminal(error.hint),
+            "exit_code": error.exit_code,
+        }
+        output.emit({"url": result.url, "line": line, "name": result.name, "error": fields})
+        return
+    # The name is "" when it is what is wrong; the text says it then.
+    name = f", {names.show(result.name, limit=100)}" if result.name else ""
+    where = names.show(result.url.partition("?")[0], limit=200)
+    detail = names.show(for_terminal(error.detail), limit=1000)
+    output.note(f"error: line {line}{name}: {where}: {detail} ({error.code})")
 
 
 def record_of(got: Download) -> dict[str, object]:

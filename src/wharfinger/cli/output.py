@@ -12,13 +12,13 @@ import json
 import os
 import re
 import sys
-import time
-from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Final
+from collections.abc import Mapping, Sequence
+from typing import Final
 
 import click
 
 from wharfinger import names
+from wharfinger.cli.wording import for_terminal
 from wharfinger.errors import (
     EXIT_INTERRUPTED,
     EXIT_OTHER,
@@ -26,11 +26,6 @@ from wharfinger.errors import (
     ResponseError,
     WharfingerError,
 )
-from wharfinger.units import show_size
-
-if TYPE_CHECKING:
-    from wharfinger.client.progress import Callback, Progress
-
 
 # C1 controls, directions, separators, surrogates: json.dumps escapes the others by itself.
 _UNSEEN: Final = re.compile(
@@ -38,7 +33,6 @@ _UNSEEN: Final = re.compile(
 )
 _KEY: Final = "wharfinger.json"
 _HINT: Final = "wharfinger.hint"
-_LINE_EVERY: Final = 30.0  # seconds between two lines of progress where there is no terminal
 
 
 # --- choosing -----------------------------------------------------------------------------
@@ -124,7 +118,8 @@ def fail(error: WharfingerError, *, subject: str = "") -> int:
         known = {} if ctx is None else ctx.find_root().meta
         hint = str(known.get(f"{_HINT}.{error.status}", hint))
         more |= {"status": error.status, "problem": error.problem}
-    return _say_error(error.code, error.detail, hint, error.exit_code, more)
+    detail, hint = for_terminal(error.detail), for_terminal(hint)
+    return _say_error(error.code, detail, hint, error.exit_code, more)
 
 
 def _say_error(
@@ -219,63 +214,3 @@ def unknown_command(ctx: click.Context, name: str, known: Sequence[str]) -> None
     near = difflib.get_close_matches(name, known, n=1)
     suggestion = f" Did you mean {near[0]!r}?" if near else ""
     raise click.UsageError(f"There is no command {names.show(name, limit=40)!r}.{suggestion}", ctx)
-
-
-# --- progress -----------------------------------------------------------------------------
-
-
-@contextlib.contextmanager
-def progress(title: str) -> Iterator[Callback | None]:
-    """Yield a callback that draws a transfer on stderr: a bar on a terminal, else a line per 30 s."""
-    if is_json():
-        yield None
-    elif sys.stderr.isatty():
-        with _bar(names.show(title, limit=40)) as callback:
-            yield callback
-    else:
-        yield _lines(names.show(title, limit=80))
-
-
-def _lines(title: str) -> Callback:
-    told = time.monotonic()
-
-    def tell(now: Progress) -> None:
-        nonlocal told
-        if now.stage not in {"receiving", "sending"} or time.monotonic() - told < _LINE_EVERY:
-            return
-        told = time.monotonic()
-        of = "" if now.total is None else f" of {show_size(now.total)}"
-        left = "" if now.eta is None else f", {_clock(now.eta)} left"
-        note(f"{title}: {show_size(now.done)}{of}, {show_size(int(now.rate))}/s{left}")
-
-    return tell
-
-
-def _clock(seconds: float) -> str:
-    minutes, rest = divmod(int(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
-
-
-@contextlib.contextmanager
-def _bar(title: str) -> Iterator[Callback]:
-    from rich import progress as bars
-    from rich.console import Console
-
-    columns = (
-        bars.TextColumn("{task.description}", markup=False),
-        bars.BarColumn(),
-        bars.DownloadColumn(binary_units=True),
-        bars.TransferSpeedColumn(),
-        bars.TimeRemainingColumn(),
-    )
-    with bars.Progress(*columns, console=Console(stderr=True), transient=True) as display:
-        task = display.add_task(title, total=None)
-
-        def draw(now: Progress) -> None:
-            shown = (
-                title if now.stage in {"receiving", "sending", "done"} else f"{title} ({now.stage})"
-            )
-            display.update(task, description=shown, completed=now.done, total=now.total)
-
-        yield draw

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import sys
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING
 
 import click
 
-from wharfinger import names
-from wharfinger.cli import credentials, output
+from wharfinger.cli import credentials
 from wharfinger.cli.network import Network, network_options
 from wharfinger.cli.options import header_option, headers_of, policy_option, timeout_option
-from wharfinger.errors import EXIT_SOME_FAILED, BadResponse, WharfingerError
+from wharfinger.cli.sending import Sending
+from wharfinger.units import parse_size
 
 if TYPE_CHECKING:
-    from wharfinger.client import Client, Reply
     from wharfinger.policy import Policy
 
 
@@ -23,12 +20,19 @@ if TYPE_CHECKING:
     "put",
     help="""Upload each FILE (- for stdin) to URL, the address of a collection or of a form.
 
-    Each file is one request. What the server says of it is printed: its address, or else its
-    name and the status.
+    Each file is one request. What the server says of it is printed when it is there: its
+    address, or else its name and the status.
     """,
 )
-@click.argument("files", nargs=-1, required=True, metavar="FILE...")
-@click.argument("url")
+@click.argument("files", nargs=-1, metavar="FILE...")
+@click.argument("url", required=False, metavar="URL")
+@click.option(
+    "--at-once",
+    type=click.IntRange(1, 64),
+    default=4,
+    show_default=True,
+    help="How many of several files at a time.",
+)
 @click.option(
     "--protocol",
     type=click.Choice(["multipart", "raw", "tus"]),
@@ -70,7 +74,8 @@ if TYPE_CHECKING:
 def command(
     *,
     files: tuple[str, ...],
-    url: str,
+    url: str | None,
+    at_once: int,
     protocol: str | None,
     raw: bool,
     method: str,
@@ -92,16 +97,26 @@ def command(
     token_file: str | None,
 ) -> int:
     """Upload files, one request each."""
-    if len(files) > 1 and (name is not None or media_type is not None):
-        raise click.UsageError("--name and --type are for one file.")
+    if url is None or not files:
+        raise click.UsageError(_missing(url))
+    protocol = "raw" if raw and protocol is None else protocol or "multipart"
+    if raw and protocol != "raw":
+        raise click.UsageError(f"--raw and --protocol {protocol} contradict each other.")
+    if protocol != "tus" and (connections != 1 or chunk_size is not None):
+        raise click.UsageError("--connections and --chunk-size are for --protocol tus.")
+    if protocol == "raw" and field:
+        raise click.UsageError("--field is for forms and for tus: a raw upload has no fields.")
+    if len(files) > 1 and {name, media_type, idempotency_key} != {None}:
+        raise click.UsageError("--name, --type and --idempotency-key are for one file.")
     if files.count("-") > 1:
         raise click.UsageError("stdin can be sent only once.")
-    if raw and protocol not in {None, "raw"}:
-        raise click.UsageError(f"--raw and --protocol {protocol} contradict each other.")
-    if len(files) > 1 and idempotency_key is not None:
-        raise click.UsageError("--idempotency-key is for one file.")
+    if digest and "-" in files and protocol != "tus":
+        raise click.UsageError(
+            "--digest needs the content before it is sent, and stdin has it only after."
+        )
     sending = Sending(
-        protocol="raw" if raw else protocol or "multipart",
+        url=url,
+        protocol=protocol,
         method=method,
         fields=_fields(field),
         field=form_field_name,
@@ -110,71 +125,33 @@ def command(
         digest=digest,
         idempotency_key=idempotency_key,
         connections=connections,
-        chunk_size=chunk_size,
+        chunk_size=None if chunk_size is None else _size(chunk_size),
         resume=not no_resume,
         policy=policy,
     )
-    failures: list[WharfingerError] = []
     with network.client(
         timeout=timeout,
         retries=retries,
         headers=headers_of(header),
         auth=credentials.token_for(url, server, token_file),
     ) as client:
-        for file in files:
-            try:
-                reply = sending.send(client, file, url)
-            except WharfingerError as error:
-                if len(files) == 1:
-                    raise
-                output.fail(error)
-                failures.append(error)
-            else:
-                _report(file, reply)
-    if failures:
-        output.note(f"{len(failures)} of {len(files)} files failed.")
-        return failures[0].exit_code if len(failures) == len(files) else EXIT_SOME_FAILED
-    return 0
+        if len(files) > 1:
+            return sending.send_several(client, files, at_once=at_once)
+        sending.send_one(client, files[0])
+        return 0
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Sending:
-    """How the files of one command are sent."""
+def _missing(only: str | None) -> str:
+    if only is None:
+        return "What to send and where to is missing: FILE... URL."
+    return "The FILE is missing." if "://" in only else "The URL is missing."
 
-    protocol: str
-    method: str
-    fields: dict[str, str]
-    field: str
-    name: str | None
-    media_type: str | None
-    digest: bool
-    idempotency_key: str | None
-    connections: int
-    chunk_size: str | None
-    resume: bool
-    policy: Policy | None
 
-    def send(self, client: Client, file: str, url: str) -> Reply:
-        """Send one file, or stdin."""
-        source: str | BinaryIO = sys.stdin.buffer if file == "-" else file
-        with output.progress("stdin" if file == "-" else file) as progress:
-            return client.upload(
-                source,
-                url,
-                protocol=self.protocol,
-                method=self.method,
-                fields=self.fields,
-                field=self.field,
-                name=self.name or ("stdin" if file == "-" else None),
-                type=self.media_type,
-                digest=self.digest,
-                idempotency_key=self.idempotency_key,
-                connections=self.connections,
-                chunk_size=self.chunk_size,
-                resume=self.resume,
-                policy=self.policy,
-                progress=progress,
-            )
+def _size(text: str) -> int:
+    size = parse_size(text)
+    if size < 1:
+        raise click.UsageError("--chunk-size must be at least one byte.")
+    return size
 
 
 def _fields(field: tuple[str, ...]) -> dict[str, str]:
@@ -185,33 +162,3 @@ def _fields(field: tuple[str, ...]) -> dict[str, str]:
             raise click.UsageError("A field is written like NAME=VALUE.")
         fields[name] = value
     return fields
-
-
-def _report(file: str, reply: Reply) -> None:
-    records = _records(reply)
-    for record in records:
-        address = record.get("url") if len(records) > 1 else reply.url
-        output.emit({**record, "url": address}, _shown(record, address))
-    if not records:
-        shown = names.show(reply.url or "", limit=4096) or f"{names.show(file)}: {reply.status}"
-        output.emit({"file": file, "status": reply.status, "url": reply.url}, shown)
-
-
-def _records(reply: Reply) -> list[dict[str, object]]:
-    """Return the records of a wharfinger service; another server's reply has none."""
-    try:
-        document = reply.json()
-    except BadResponse:
-        return []
-    files = document.get("files") if isinstance(document, dict) else None
-    candidates = files if isinstance(files, list) else [document]
-    return [
-        record
-        for record in candidates
-        if isinstance(record, dict) and {"id", "sha256", "state"} <= record.keys()
-    ]
-
-
-def _shown(record: dict[str, object], address: object) -> str:
-    columns = (record.get("id"), record.get("size"), record.get("type"), address)
-    return "  ".join(names.show(str(column), limit=4096) for column in columns)

@@ -1,0 +1,26 @@
+"""What errors say in the words of the library, in those of the command line."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from wharfinger.errors import AddressRefused
+
+_IN_OPTIONS: Final = (
+    (AddressRefused.hint, "Name it with --allow-host or --allow-network if you trust it."),
+    ("overwrite=True, on the command line --force", "--force"),
+    ("pass auth=, on the command line set WHARFINGER_TOKEN", "set WHARFINGER_TOKEN and --server"),
+    ("pass tls=ssl.create_default_context(cafile=...)", "name it with --cacert"),
+    ("pass the credentials as auth=", "sign in with --netrc or a token"),
+    ("into proxy=", "into --proxy"),
+    ("pass type=", "give --type"),
+    ("pass resume=", "what is there is resumed"),
+    ("digest=True", "--digest"),
+)
+
+
+def for_terminal(text: str) -> str:
+    """Return a message that speaks of options instead of arguments."""
+    for argument, option in _IN_OPTIONS:
+        text = text.replace(argument, option)
+    return text
