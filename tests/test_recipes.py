@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -185,6 +186,26 @@ def test_no_refused_picture_opens_a_connection(
     assert (success, url) == (False, None)
     assert message
     assert server.connections == 0
+
+
+PATHS: dict[str, tuple[object, str]] = {
+    "None": (None, "must be text, not NoneType"),
+    "a number": (7, "must be text, not int"),
+    "bytes": (b"me.jpg", "must be text, not bytes"),
+    "an over-long name": ("a" * 300 + ".jpg", "does not exist"),
+    "an over-long path": ("a/" * 3000 + "me.jpg", "does not exist"),
+    "a NUL": ("me\0.jpg", "does not exist"),
+    "nothing": ("", "does not have one of the extensions"),
+}
+
+
+@pytest.mark.parametrize(("path", "text"), PATHS.values(), ids=PATHS.keys())
+def test_a_path_that_is_none_is_told_and_not_raised(path: Any, text: str, folder: Path) -> None:
+    uploader = ProfilePictureUploader(7, url="http://127.0.0.1:1/", allow_private=True)
+    success, message, url = uploader.upload_profile_picture(path)
+    assert (success, url) == (False, None)
+    assert text in message
+    assert len(message) < 200
 
 
 def test_a_folder_or_pipe_is_refused_without_waiting(peer: StartPeer, folder: Path) -> None:

@@ -85,7 +85,8 @@ def test_tus_uploads_many_as_well(folder: Path) -> None:
 @pytest.mark.parametrize(
     "options",
     [{"concurrency": 0}, {"concurrency": 65}, {"concurrency": True}, {"protocol": "ftp"},
-     {"method": "PUT"}, {"files": "a.txt"}, {"files": b"abc"}, {"retries": -1}],
+     {"method": "PUT"}, {"files": "a.txt"}, {"files": b"abc"}, {"retries": -1},
+     {"fields": [("a", "b")]}, {"on_result": 3}],
     ids=str,
 )  # fmt: skip
 def test_a_wrong_call_is_raised_and_not_reported(options: dict[str, Any], peer: StartPeer) -> None:

@@ -8,6 +8,7 @@ A redirect never goes from https to http, and what the caller gave for one origi
 from __future__ import annotations
 
 import base64
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, Protocol
 
@@ -16,7 +17,7 @@ from wharfinger._version import __version__
 from wharfinger.errors import AddressRefused, BadResponse, ResponseError, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable
 
     from wharfinger.net.spans import Piece
     from wharfinger.net.urls import Url
@@ -124,6 +125,8 @@ def callers_fields(
     Raises:
         UsageError: a field that the transfer decides, or credentials that are none.
     """
+    if not isinstance(headers, (Mapping, type(None))):
+        raise UsageError("headers must be a mapping of text to text.")
     fields = []
     for name, value in (headers or {}).items():
         if not all(isinstance(text, str) for text in (name, value)):

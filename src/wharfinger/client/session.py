@@ -196,6 +196,7 @@ class Client:
         from wharfinger.client.many import fetch_all
 
         # What is wrong with the call is raised now, and not found in every result.
+        arguments.callback(on_result, "on_result")
         wanted = None if expect is None else Expectation.of(expect)
         limit = None if max_size is None else parse_size(max_size)
         callers_fields(headers, auth)
@@ -323,6 +324,7 @@ class Client:
         from wharfinger.client.uploading import check_protocol
 
         # What is wrong with the call is raised now, and not found in every result.
+        arguments.callback(on_result, "on_result")
         urls.parse(url)
         check_protocol(protocol, method.upper(), arguments.form_fields(fields), 1)
         callers_fields(headers, auth)
