@@ -19,6 +19,7 @@ from aiohttp import web as aiohttp_web
 from flask import Flask
 from werkzeug.serving import make_server
 
+from support.linting import complaints
 from wharfinger import Wharf
 from wharfinger.asgi import create_app
 from wharfinger.flask import Wharfinger
@@ -166,9 +167,13 @@ class Browser:
         try:
             connection.request(method, path, body=body, headers=sent)
             answer = connection.getresponse()
-            return Answered(answer.status, _lower(answer.getheaders()), answer.read())
+            pairs = answer.getheaders()
+            found = Answered(answer.status, _lower(pairs), answer.read())
         finally:
             connection.close()
+        wrong = complaints(method, self.url + path, sent, found.status, pairs, found.body)
+        assert not wrong, (method, path, found, wrong)
+        return found
 
     def raw(self, data: bytes, *, half_close: bool = False) -> bytes:
         """Send bytes as they are and return everything that comes back until the end."""

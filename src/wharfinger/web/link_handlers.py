@@ -189,7 +189,8 @@ def share(asked: Asked) -> Wanted:
         assert isinstance(body, JsonBody)  # noqa: S101 - the sink below
         wishes = body.table(tuple(_LINK_KINDS))
         link = asked.wharf.share(stored.id, owner=principal.id, **_link_arguments(wishes))  # type: ignore[arg-type]
-        return json_answer(201, link_record(link, link_url(asked.wharf, asked.head, link)))
+        url = link_url(asked.wharf, asked.head, link)
+        return json_answer(201, link_record(link, url), headers=(("Location", url),))
 
     return Wanted(JsonBody(), answer)
 
