@@ -96,3 +96,11 @@ def test_a_file_that_is_named_and_missing_is_2(folder: Path, wharf: Caller) -> N
     said = wharf("config", "show", "--config", "none.toml")
     assert (said.code, said.out) == (2, b"")
     assert "There is no configuration file 'none.toml'." in said.err
+
+
+def test_no_hint_leads_back_to_where_it_is_read(folder: Path, wharf: Caller) -> None:
+    (folder / "wharfinger.toml").write_text("[server]\nport = 'x'\n")
+    said = wharf("config", "show")
+    assert said.code == 2
+    assert "hint: docs/reference/configuration.md explains every setting." in said.err
+    assert "wharf config show" in wharf("doctor").err

@@ -13,8 +13,10 @@ import pytest
 from support.called import Caller
 from support.peer import Exchange, Peer, response, saying
 from support.processes import free_port
+from support.proxy import Proxy
 from support.services import make_wharf, token
 from support.shells import Browser, stand_alone
+from support.tls import Authority
 from wharfinger import StoredFile, Wharf
 from wharfinger.catalog import files
 from wharfinger.errors import NotFound
@@ -435,3 +437,72 @@ def test_the_token_does_not_follow_to_another_origin(
     server = peer(saying(away)).url
     wharf("ls", "--server", server)
     assert all(b"whf_secret" not in head for head in heads)
+
+
+@pytest.mark.parametrize("status", ["301 Moved", "302 Found", "303 See Other", "307 Temporary"])
+@pytest.mark.parametrize("words", COMMANDS[2:], ids=["share", "rm"])
+def test_a_redirect_is_no_result_of_a_change(
+    peer: StartPeer, wharf: Caller, words: list[str], status: str
+) -> None:
+    """A page to sign in at, for example: nothing was shared and nothing removed."""
+    away = response(b"", status=status, Location="https://sign-in.example/")
+    said = wharf(*words, "--server", peer(saying(away)).url)
+    assert (said.code, said.out) == (7, b"")
+    assert f"{status[:3]}" in said.err
+    assert "no result" in said.err
+    assert "hint: Is this the address of a wharfinger service, with its mount point?" in said.err
+
+
+def test_a_collection_that_is_not_there_is_5_and_an_empty_one_is_not(
+    harbour: Harbour, wharf: Caller
+) -> None:
+    said = wharf("ls", "--collection", "nope")
+    assert (said.code, said.out) == (5, b"")
+    assert "There is no collection 'nope'" in said.err
+    assert wharf("ls", "--collection", "images").code == 0
+
+
+@pytest.mark.parametrize("words", COMMANDS, ids=[words[0] for words in COMMANDS])
+def test_where_nobody_listens_the_message_says_so(wharf: Caller, words: list[str]) -> None:
+    said = wharf(*words, "--server", f"http://127.0.0.1:{free_port()}")
+    assert "127.0.0.1 cannot be reached: Connection refused." in said.err
+    assert "hint: Check the name and the port, and whether the server runs." in said.err
+
+
+@pytest.mark.parametrize("words", COMMANDS, ids=[words[0] for words in COMMANDS])
+def test_a_server_that_says_nothing_is_6_after_the_time_that_was_given(
+    peer: StartPeer, wharf: Caller, words: list[str]
+) -> None:
+    def silent(exchange: Exchange) -> None:
+        exchange.sock.recv(1)
+
+    said = wharf(*words, "--server", peer(silent).url, "--timeout", "0.3")
+    assert (said.code, said.out) == (6, b"")
+    assert "0.3 s" in said.err
+    assert "(timeout)" in said.err
+
+
+def test_the_way_to_the_service_is_that_of_get_and_put(
+    peer: StartPeer, wharf: Caller, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    empty = saying(response(b'{"files": [], "next": null}'))
+    server = peer(empty)
+    with Proxy() as proxy:
+        named = f"http://files.test:{server.port}"
+        assert wharf("ls", "--server", named, "--proxy", proxy.url).code == 0
+        assert len(proxy.heads) == 1
+    authority = Authority()
+    authority.write(tmp_path / "ca.pem")
+    with authority.peer(empty) as secure:
+        said = wharf("ls", "--server", secure.url)
+        assert said.code == 6
+        assert "name it with --cacert" in said.err
+        assert wharf("ls", "--server", secure.url, "--cacert", str(tmp_path / "ca.pem")).code == 0
+    (tmp_path / ".netrc").write_text("machine 127.0.0.1 login ada password secret\n")
+    (tmp_path / ".netrc").chmod(0o600)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert wharf("ls", "--server", server.url, "--netrc").code == 0
+    assert server.last.headers["authorization"] == "Basic YWRhOnNlY3JldA=="
+    monkeypatch.setenv("WHARFINGER_TOKEN", "whf_secret")
+    assert wharf("ls", "--server", server.url, "--netrc").code == 0
+    assert server.last.headers["authorization"] == "Bearer whf_secret"

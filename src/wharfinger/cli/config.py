@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import click
 
 from wharfinger.cli import output, service
+from wharfinger.errors import ConfigError
 from wharfinger.units import show_size
 
 
@@ -22,7 +23,12 @@ def command() -> None:
 @service.data_options
 def show(*, data: str | None, config: str | None) -> None:
     """Show the configuration."""
-    settings = service.load(data=data, config=config)
+    try:
+        settings = service.load(data=data, config=config)
+    except ConfigError as error:
+        if error.hint == ConfigError.hint:  # which leads here
+            error.hint = "docs/reference/configuration.md explains every setting."
+        raise
     wharf = settings.wharf
     values: Mapping[str, object] = {
         "config": None if settings.config is None else str(settings.config),

@@ -5,9 +5,8 @@ from __future__ import annotations
 import click
 
 from wharfinger import names
-from wharfinger.cli import output, remote
-from wharfinger.cli.credentials import server_options
-from wharfinger.cli.options import timeout_option
+from wharfinger.cli import output
+from wharfinger.cli.remote import Service, service_options
 from wharfinger.units import show_size
 
 
@@ -17,18 +16,15 @@ from wharfinger.units import show_size
 )
 @click.option("--collection", metavar="NAME", help="Only files of this collection.")
 @click.option("--limit", type=click.IntRange(min=1), metavar="N", help="At most this many.")
-@timeout_option
-@server_options
+@service_options
 def command(
     *,
     collection: str | None,
     limit: int | None,
-    timeout: float,
-    server: str | None,
-    token_file: str | None,
+    service: Service,
 ) -> None:
     """List files."""
-    with remote.connect(server, token_file, timeout) as wharf:
+    with service.connect() as wharf:
         for record in wharf.files(collection=collection, limit=limit):
             output.emit(record, _line(record))
 

@@ -7,6 +7,7 @@ may not, unless it is named here.
 from __future__ import annotations
 
 import functools
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 
     from wharfinger.client import Client
     from wharfinger.client.request import Auth
+    from wharfinger.client.transport import Transport
+    from wharfinger.net.guard import AddressGuard
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 
@@ -70,23 +73,38 @@ class Network:
     ) -> Client:
         """Return a client that keeps to the options."""
         from wharfinger.client import Client
-        from wharfinger.net.guard import AddressGuard
 
         return Client(
-            guard=AddressGuard(
-                allow_private_start=True,
-                allow_hosts=self.allow_host,
-                allow_networks=self.allow_network,
-            ),
+            guard=self._guard(),
             proxy=self.proxy,
             trust_proxy=self.proxy is not None,  # the help of the option says what that means
             netrc=self.netrc,
-            tls=None if self.cacert is None else _trusting(self.cacert),
+            tls=self._tls(),
             timeout=timeout,
             retries=retries,
             headers=headers,
             auth=auth,
         )
+
+    def transport(self) -> Transport:
+        """Return what keeps to the options, for requests of a kind of their own."""
+        from wharfinger.client.transport import Transport
+        from wharfinger.net.proxies import Proxies
+
+        proxies = Proxies.of(self.proxy, trusted=self.proxy is not None, environment=os.environ)
+        return Transport(self._guard(), tls=self._tls(), proxies=proxies)
+
+    def _guard(self) -> AddressGuard:
+        from wharfinger.net.guard import AddressGuard
+
+        return AddressGuard(
+            allow_private_start=True,
+            allow_hosts=self.allow_host,
+            allow_networks=self.allow_network,
+        )
+
+    def _tls(self) -> ssl.SSLContext | None:
+        return None if self.cacert is None else _trusting(self.cacert)
 
 
 def network_options(function: _F) -> _F:

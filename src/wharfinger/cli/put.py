@@ -135,10 +135,10 @@ def command(
         headers=headers_of(header),
         auth=credentials.token_for(url, server, token_file),
     ) as client:
-        if len(files) > 1:
-            return sending.send_several(client, files, at_once=at_once)
-        sending.send_one(client, files[0])
-        return 0
+        if len(files) == 1:
+            sending.send_one(client, files[0])
+            return 0
+        return sending.send_several(client, files, at_once=at_once)
 
 
 def _missing(only: str | None) -> str:

@@ -4,23 +4,23 @@ from __future__ import annotations
 
 import click
 
-from wharfinger.cli import output, remote
-from wharfinger.cli.credentials import server_options
-from wharfinger.cli.options import timeout_option
+from wharfinger.cli import output
+from wharfinger.cli.remote import Service, service_options
 from wharfinger.client.remote import file_id
 from wharfinger.errors import EXIT_SOME_FAILED, WharfingerError
 
 
 @click.command("rm", help="Remove the files ID..., and their links, at once and for good.")
 @click.argument("identities", nargs=-1, required=True, metavar="ID...")
-@timeout_option
-@server_options
+@service_options
 def command(
-    *, identities: tuple[str, ...], timeout: float, server: str | None, token_file: str | None
+    *,
+    identities: tuple[str, ...],
+    service: Service,
 ) -> int:
     """Remove files."""
     failures: list[WharfingerError] = []
-    with remote.connect(server, token_file, timeout) as wharf:
+    with service.connect() as wharf:
         for identity in identities:
             try:
                 wharf.remove(identity)

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import click
 
-from wharfinger.cli import output, remote
-from wharfinger.cli.credentials import server_options
-from wharfinger.cli.options import timeout_option
+from wharfinger.cli import output
+from wharfinger.cli.remote import Service, service_options
 from wharfinger.units import parse_duration
 
 
@@ -24,8 +23,7 @@ from wharfinger.units import parse_duration
 )
 @click.option("--download-name", metavar="NAME", help="The name to save it under.")
 @click.option("--inline", is_flag=True, help="Show harmless types in the browser.")
-@timeout_option
-@server_options
+@service_options
 def command(
     *,
     identity: str,
@@ -33,9 +31,7 @@ def command(
     max_downloads: int | None,
     download_name: str | None,
     inline: bool,
-    timeout: float,
-    server: str | None,
-    token_file: str | None,
+    service: Service,
 ) -> None:
     """Make a link."""
     wishes: dict[str, object] = {
@@ -44,7 +40,7 @@ def command(
         "download_name": download_name,
         "disposition": "inline" if inline else None,
     }
-    with remote.connect(server, token_file, timeout) as wharf:
+    with service.connect() as wharf:
         link = wharf.share(
             identity, {key: value for key, value in wishes.items() if value is not None}
         )

@@ -11,17 +11,18 @@ from typing import TYPE_CHECKING, Final, Self
 from urllib.parse import urlencode
 
 from wharfinger.client.answers import FIRST_ERROR, response_error
+from wharfinger.client.netrc_file import auth_for
 from wharfinger.client.request import Request, callers_fields
 from wharfinger.client.timeouts import Timeout
-from wharfinger.client.transport import Transport
-from wharfinger.errors import BadResponse, UsageError
+from wharfinger.errors import BadResponse, ResponseError, UsageError
 from wharfinger.names import show
 from wharfinger.net import urls
 
 if TYPE_CHECKING:
     from types import TracebackType
 
-    from wharfinger.net.guard import AddressGuard
+    from wharfinger.client.netrc_file import Netrc
+    from wharfinger.client.transport import Answer, Transport
 
 _ID: Final = re.compile(r"(?:^|.*/)([0-9a-f]{32})")
 _MAX_JSON: Final = 8 * 1024 * 1024
@@ -51,21 +52,28 @@ class RemoteWharf:
     Args:
         server: its address with its mount point, such as "https://example.org/storage".
         token: the bearer token, or None.
-        guard: where connections may go.
+        transport: what requests go over; it is closed with this.
         timeout: seconds for connecting, head and silence alike.
+        netrc: without a token, sign in as a .netrc file says.
 
     Every method raises ResponseError for an error status, and what a transfer raises when
     the network fails.
     """
 
     def __init__(
-        self, server: str, token: str | None, *, guard: AddressGuard, timeout: float
+        self,
+        server: str,
+        token: str | None,
+        *,
+        transport: Transport,
+        timeout: float,
+        netrc: Netrc = False,
     ) -> None:
-        urls.parse(server)
+        address = urls.parse(server)
         self._server = server.rstrip("/")
-        self._fields = callers_fields(None, token)
+        self._fields = callers_fields(None, token or auth_for(address, netrc))
         self._timeout = Timeout.of(timeout)
-        self._transport = Transport(guard)
+        self._transport = transport
 
     def files(self, *, collection: str | None = None, limit: int | None = None) -> Iterator[Record]:
         """Yield the records of files, newest first, page by page."""
@@ -134,7 +142,7 @@ class RemoteWharf:
             theirs=self._fields,
             body=None if body is None else _JsonContent(json.dumps(body).encode()),
         )
-        with self._transport.send(request, self._timeout.start(time.monotonic)) as answer:
+        with self._send(request) as answer:
             if answer.status >= FIRST_ERROR:
                 raise response_error(answer)
             if answer.status not in _DONE:
@@ -150,6 +158,18 @@ class RemoteWharf:
         if not isinstance(document, dict):
             raise BadResponse("The answer is not a JSON object.", hint=_HINT)
         return document
+
+    def _send(self, request: Request) -> Answer:
+        try:
+            return self._transport.send(request, self._timeout.start(time.monotonic))
+        except ResponseError as error:
+            if error.status >= FIRST_ERROR:
+                raise
+            # A redirect that is not followed: nobody says that anything was done.
+            raise BadResponse(
+                f"{request.url.shown} answered {error.status}, a redirect, and no result.",
+                hint=_HINT,
+            ) from error
 
 
 _HINT: Final = "Is this the address of a wharfinger service, with its mount point?"
