@@ -419,7 +419,7 @@ def test_no_name_reaches_out_of_its_place(anyone: Browser, wharf: Wharf, name: s
     text: list[str] = []
 
     class Reader(HTMLParser):
-        def handle_starttag(self, tag: str, _attrs: object) -> None:  # type: ignore[override]
+        def handle_starttag(self, tag: str, _attrs: object) -> None:
             tags.append(tag)
 
         def handle_data(self, data: str) -> None:
