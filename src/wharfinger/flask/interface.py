@@ -29,6 +29,7 @@ class Interface(Application):
         expires_in: int = DEFAULT_EXPIRES_IN,
         max_downloads: int | None = None,
         download_name: str | None = None,
+        password: str | None = None,
     ) -> str:
         """Return the address of a new link by which whoever has it may download the file.
 
@@ -51,6 +52,7 @@ class Interface(Application):
             expires_in=expires_in,
             max_downloads=max_downloads,
             download_name=download_name,
+            password=password,
             owner=self._owner(),
         )
         if self.wharf.settings.public_url:
