@@ -6,7 +6,6 @@ import random
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from email.utils import parsedate_to_datetime
 from typing import Final
 
 from wharfinger.errors import ResponseError, TransferError, WharfingerError
@@ -82,6 +81,8 @@ def retry_after(value: str | None, now: float | None = None) -> float | None:
     text = value.strip()
     if text.isascii() and text.isdigit():
         return float(text[:9])
+    from email.utils import parsedate_to_datetime  # seldom needed, and slow to load
+
     try:
         at = parsedate_to_datetime(text).timestamp()
     except (ValueError, OverflowError, TypeError):

@@ -1,7 +1,7 @@
-"""The one connection class: urllib3's, bound to the address guard and to a clock.
+"""The one connection class, bound to the address guard and to a clock.
 
-It connects to checked addresses only, directly or through a proxy. urllib3 keeps what it
-is good at: TLS and the check of host names.
+It connects to checked addresses only, directly or through a proxy. TLS, and the check of host
+names, is urllib3's: in `secure`, so that a plain transfer does not wait until that is loaded.
 """
 
 from __future__ import annotations
@@ -11,10 +11,6 @@ import socket
 import ssl
 import time
 from typing import TYPE_CHECKING, Final
-
-from urllib3.connection import HTTPConnection, HTTPSConnection
-from urllib3.exceptions import HTTPError
-from urllib3.util.ssl_match_hostname import CertificateError
 
 from wharfinger import names
 from wharfinger.errors import (
@@ -43,15 +39,18 @@ if TYPE_CHECKING:
     from wharfinger.net.proxies import Proxy
     from wharfinger.net.spans import Piece
 
-_DEFAULT_CONNECT_SECONDS: Final = 30.0
 _PROXY_SIGN_IN: Final = 407
 _PROXY_BUSY: Final = frozenset({502, 503, 504})
 
 
-class GuardedConnection(HTTPConnection):
+class GuardedConnection:
     """A connection over plain TCP to an address that the guard has passed, or to a proxy.
 
     `checked` is that address; None through a proxy, where nobody here knows it.
+
+    Args:
+        host: a name or an address, as in a URL.
+        port: the port.
     """
 
     guard: AddressGuard = AddressGuard()  # the strict one, should nobody give another
@@ -66,6 +65,12 @@ class GuardedConnection(HTTPConnection):
     _stopcock: Stopcock | None = None
     _let_go: Callable[[], None] | None = None
 
+    def __init__(self, host: str, port: int) -> None:
+        self.named = host  # with a final dot, if it has one: that is what the guard checks
+        self.host = host.rstrip(".")
+        self.port = port
+        self.sock: socket.socket | None = None
+
     def open(self, seconds: float) -> None:
         """Connect, name service and TLS included, within `seconds`.
 
@@ -74,27 +79,27 @@ class GuardedConnection(HTTPConnection):
             ConnectFailed: no address accepted, or TLS failed.
             TransferTimeout: it took too long.
         """
-        self.timeout = seconds
         self.used = False
         try:
-            self.connect()
+            self.sock = self._reached(seconds)
+            self.sock = self._secured(self.sock)
         except WharfingerError:
             raise
-        except (OSError, HTTPError, ValueError) as error:
+        except (OSError, ValueError) as error:
             self.close()
             raise _connect_error(self.host, seconds, error) from error
-        if self.sock is None:
-            raise ConnectFailed(f"No connection to {names.show(self.host)} was made.")
         self.wire = Wire(self.sock)
 
-    def _new_conn(self) -> socket.socket:
-        seconds = self.timeout if isinstance(self.timeout, (int, float)) else None
-        until = self.clock() + (seconds or _DEFAULT_CONNECT_SECONDS)
-        # `_dns_host` keeps a final dot, which `host` does not: it is what the guard checks.
+    def _secured(self, sock: socket.socket) -> socket.socket:
+        """Return what is read and written instead of the bare socket. Raises OSError."""
+        return sock
+
+    def _reached(self, seconds: float) -> socket.socket:
+        until = self.clock() + seconds
         if self.via is None:
-            sock, self.checked = self._reach(self.guard, self._dns_host, self.port, until)
+            sock, self.checked = self._reach(self.guard, self.named, self.port, until)
             return sock
-        self.guard.check_unresolved(self._dns_host, self.port)
+        self.guard.check_unresolved(self.named, self.port)
         return self._through(self.via, until)
 
     def _through(self, proxy: Proxy, until: float) -> socket.socket:
@@ -210,7 +215,9 @@ class GuardedConnection(HTTPConnection):
         """Close the socket; the connection can be opened again."""
         self.wire = None
         self._release()
-        super().close()
+        sock, self.sock = self.sock, None
+        if sock is not None:
+            sock.close()
 
     def _connect(self, checked: Checked, seconds: float) -> socket.socket:
         sock = _socket_for(checked)
@@ -241,15 +248,6 @@ class GuardedConnection(HTTPConnection):
             self._stopcock = None
 
 
-class GuardedTLSConnection(GuardedConnection, HTTPSConnection):
-    """The same over TLS: the certificate is checked against the host of the URL.
-
-    Through a proxy it is a tunnel (RFC 9110 section 9.3.6): the proxy sees host and port only.
-    """
-
-    tunnels = True
-
-
 def _socket_for(checked: Checked) -> socket.socket:
     family = socket.AF_INET if checked.address.version == 4 else socket.AF_INET6  # noqa: PLR2004
     return socket.socket(family, socket.SOCK_STREAM)
@@ -268,7 +266,7 @@ def _connect_error(host: str, seconds: float, error: Exception) -> ConnectFailed
     shown = names.show(host, limit=100)
     if isinstance(error, TimeoutError):
         return TransferTimeout(f"No connection to {shown} in {seconds:g} s.")
-    if isinstance(error, (ssl.SSLCertVerificationError, CertificateError)):
+    if isinstance(error, ssl.SSLCertVerificationError):
         return tls.distrusted(shown, error)
     if isinstance(error, ssl.SSLError):
         return ConnectFailed(f"TLS with {shown} failed: {error.reason or error}.")

@@ -12,7 +12,7 @@ import weakref
 from typing import TYPE_CHECKING, Final
 
 from wharfinger.net import tls
-from wharfinger.net.connection import GuardedConnection, GuardedTLSConnection
+from wharfinger.net.connection import GuardedConnection
 from wharfinger.net.proxies import Proxies
 
 if TYPE_CHECKING:
@@ -111,7 +111,9 @@ class Connections:
         if context is None:
             connection = GuardedConnection(url.host, url.port)
         else:
-            connection = GuardedTLSConnection(url.host, url.port, ssl_context=context)
+            from wharfinger.net.secure import GuardedTLSConnection  # urllib3: takes 50 ms
+
+            connection = GuardedTLSConnection(url.host, url.port, context=context)
         connection.guard = self._guard
         connection.clock = self._clock
         connection.via = self._proxies.for_url(url)
