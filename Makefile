@@ -91,5 +91,6 @@ clean:
 # its reason; with CI set it fails.
 packages:
 	@test "$(PACKAGES)" = no || .ci/debian-packages "comparing with real peers" \
-	  nginx-light:nginx curl:curl strace:strace nodejs:node npm:npm tinyproxy-bin:tinyproxy || \
+	  nginx-light:nginx curl:curl strace:strace nodejs:node npm:npm tinyproxy-bin:tinyproxy \
+	  wrk:wrk redis-server:redis-server caddy:caddy || \
 	  echo "Going on: the tests that need what is missing will be skipped." >&2

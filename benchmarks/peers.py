@@ -30,7 +30,7 @@ def find(program: str) -> str:
     path = shutil.which(program, path=_SBIN)
     if path is None:
         raise BenchmarkError(
-            f"{program} is missing; on Debian: apt-get install nginx-light curl openssl"
+            f"{program} is missing; on Debian: apt-get install nginx-light curl openssl wrk"
         )
     return path
 
@@ -169,18 +169,16 @@ class Service:
 
 
 @contextmanager
-def service(folder: Path) -> Iterator[Service]:
+def service(folder: Path, *, workers: int = 1) -> Iterator[Service]:
     """Run `wharfinger serve` on a free port over a fresh data folder."""
     folder.mkdir()
     data = folder / "data"
     log = (folder / "log").open("wb")
     process = subprocess.Popen(
-        [*WHARFINGER, "serve", "--data", str(data), "--port", "0", "--json"],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=log,
-        text=True,
-    )
+        [*WHARFINGER, "serve", "--data", str(data), "--port", "0", "--json",
+         "--workers", str(workers)],
+        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log, text=True,
+    )  # fmt: skip
     assert process.stdout is not None
     try:
         first = process.stdout.readline()
@@ -213,6 +211,27 @@ def gunicorn(folder: Path, target: str) -> Iterator[Server]:
             yield Server(f"http://127.0.0.1:{port}", process.pid)
         finally:
             _stop(process)
+
+
+@contextmanager
+def starlette(host: str, file: Path) -> Iterator[Server]:
+    """Serve one file by Starlette's `FileResponse` on uvicorn or granian."""
+    port = _free_port()
+    options = {
+        "uvicorn": ["--log-level", "error", "--port", str(port)],
+        "granian": ["--interface", "asgi", "--log-level", "error", "--port", str(port)],
+    }
+    process = subprocess.Popen(
+        [sys.executable, "-m", host, *options[host], "benchmarks.starlette_app:app"],
+        stdin=subprocess.DEVNULL,
+        cwd=Path(__file__).parents[1],
+        env={**os.environ, "BENCH_FILE": str(file)},
+    )
+    try:
+        _wait_until_open(port, process)
+        yield Server(f"http://127.0.0.1:{port}/", process.pid)
+    finally:
+        _stop(process)
 
 
 def _free_port() -> int:

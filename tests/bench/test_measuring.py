@@ -18,7 +18,7 @@ from benchmarks.measure import (
     peak_memory,
     timed,
 )
-from benchmarks.peers import sink
+from benchmarks.peers import nginx
 from benchmarks.rounds import medians
 from benchmarks.table import Row, as_markdown, as_text, machine
 
@@ -86,31 +86,22 @@ def test_cpu_time_includes_living_children() -> None:
     assert cpu_seconds(parent.pid) == 0.0
 
 
-def test_the_loader_counts_whole_answers() -> None:
-    with sink() as server:
-        rate, answered = load(f"{server.url}/any", 0.2)
+def test_the_loader_counts_whole_answers(tmp_path: Path) -> None:
+    (tmp_path / "root").mkdir()
+    (tmp_path / "root" / "file").write_bytes(bytes(1000))
+    with nginx(tmp_path / "nginx", tmp_path / "root") as (server, _):
+        rate, answered = load(f"{server.url}/file", 1, header="X-Any: thing", connections=4)
     assert answered > 8
-    assert rate == pytest.approx(answered / 0.2, rel=0.5)
+    assert rate == pytest.approx(answered, rel=0.5)
 
 
 def test_the_loader_refuses_to_count_error_answers(tmp_path: Path) -> None:
-    code = (
-        "import http.server as h\n"
-        f"s = h.ThreadingHTTPServer(('127.0.0.1', 0), lambda *a: "
-        f"h.SimpleHTTPRequestHandler(*a, directory={str(tmp_path)!r}))\n"
-        "print(s.server_address[1], flush=True)\n"
-        "s.serve_forever()\n"
-    )
-    with subprocess.Popen(
-        python(code), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
-    ) as server:
-        assert server.stdout is not None
-        port = int(server.stdout.readline())
-        try:
-            with pytest.raises(BenchmarkError, match="unexpected answer"):
-                load(f"http://127.0.0.1:{port}/missing", 0.2)
-        finally:
-            server.terminate()
+    (tmp_path / "root").mkdir()
+    with (
+        nginx(tmp_path / "nginx", tmp_path / "root") as (server, _),
+        pytest.raises(BenchmarkError, match="Non-2xx"),
+    ):
+        load(f"{server.url}/missing", 1)
 
 
 ROWS = [
