@@ -282,6 +282,31 @@ def test_a_file_that_hides_another_is_read_and_not_looked_through(
         assert (answer.headers["content-length"], answer.body) == ("10", body)
 
 
+@pytest.mark.parametrize("asked", [None, "bytes=2-3"])
+def test_a_file_that_the_view_closed_is_not_sent_and_no_other_in_its_place(
+    ask: Ask, files: Wharfinger, tmp_path: Path, asked: str | None
+) -> None:
+    (tmp_path / "digits").write_bytes(DIGITS)
+    (tmp_path / "secret").write_bytes(b"nobody may see this")
+
+    def view() -> ResponseReturnValue:
+        with io.FileIO(tmp_path / "digits") as file:
+            made = files.deliver_data(file, mimetype="text/plain")
+            number = file.fileno()
+        other = io.FileIO(tmp_path / "secret")
+        assert other.fileno() == number  # the lowest free one: a server with threads does it too
+        opened.append(other)
+        return made
+
+    opened: list[io.FileIO] = []
+    gunicorn: dict[str, Any] = {"SERVER_SOFTWARE": "gunicorn", "wsgi.file_wrapper": _Sendfile}
+    headers = {} if asked is None else {"Range": asked}
+    for environ in (gunicorn, {}):
+        with pytest.raises(UsageError, match="closed before it was sent"):
+            ask(view, headers=headers, environ_overrides=environ)
+        opened.pop().close()
+
+
 class _Sendfile:
     """A server's file wrapper that sends what the descriptor shows."""
 

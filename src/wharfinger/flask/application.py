@@ -82,7 +82,7 @@ class Application:
 def _error_response(error: WharfingerError) -> Response:
     if isinstance(error, UsageError):
         # The view's mistake and not the visitor's: the trace goes to the log, and only there.
-        mistake = RuntimeError(f"{error} {error.hint}")
+        mistake = RuntimeError(f"{error} {error.hint}".strip())
         mistake.__cause__ = error
         return response(error_answer(mistake, request_head()))
     return response(error_answer(error, request_head()))

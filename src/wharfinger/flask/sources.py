@@ -22,6 +22,7 @@ from wharfinger.flask.trusted import file_etag, modified_at
 from wharfinger.service import StoredFile
 
 _TEXT: Final = (str, io.TextIOBase, codecs.StreamReader)
+_NO_WITH: Final = "Open it without `with`: deliver_data closes it when it was sent."
 _BUFFERS: Final = (io.BufferedReader, io.BufferedRandom)
 
 
@@ -40,25 +41,27 @@ class Source:
         self._file = file
         self._length = length
         self._at = 0
-        self._fd = descriptor(file)
+        self._plain = descriptor(file) is not None
 
     def fileno(self) -> int:
         """Return the descriptor of a plain file. Raises UnsupportedOperation for others."""
-        if self._fd is None:
+        if not self._plain:
             raise io.UnsupportedOperation("fileno")
-        return self._fd
+        # Asked for each time: the number of a closed file may be another file's by now.
+        return self._open().fileno()
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
         """Move to a position. A server with sendfile ends with this, where it came to stand."""
-        if self._fd is not None and os.fstat(self._fd).st_size < self._length:
+        file = self._open()
+        if self._plain and os.fstat(file.fileno()).st_size < self._length:
             raise self._shorter()
-        self._file.seek(offset, whence)
-        self._at = self._file.tell()  # what seek returns is not to be relied on in every class
+        file.seek(offset, whence)
+        self._at = file.tell()  # what seek returns is not to be relied on in every class
         return self._at
 
     def read(self, size: int = -1) -> bytes:
         """Return at most `size` bytes."""
-        piece = self._file.read(size)
+        piece = self._open().read(size)
         if not piece and size != 0 and self._at < self._length:
             raise self._shorter()
         self._at += len(piece)
@@ -67,6 +70,11 @@ class Source:
     def close(self) -> None:
         """Close the file."""
         self._file.close()
+
+    def _open(self) -> BinaryIO:
+        if getattr(self._file, "closed", False):
+            raise UsageError("The file was closed before it was sent.", hint=_NO_WITH)
+        return self._file
 
     def _shorter(self) -> LocalFileError:
         return LocalFileError("The file became shorter while it was sent.")
@@ -146,10 +154,7 @@ def check_data(data: object) -> None:
         )
     if hasattr(data, "read"):
         if getattr(data, "closed", False):
-            raise UsageError(
-                "The file is closed.",
-                hint="Open it without `with`: deliver_data closes it when it was sent.",
-            )
+            raise UsageError("The file is closed.", hint=_NO_WITH)
         readable = getattr(data, "readable", None)
         if callable(readable) and not readable():
             raise UsageError("The file is not open for reading.", hint="Open it in mode 'rb'.")
