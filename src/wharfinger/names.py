@@ -39,6 +39,8 @@ _RESERVED: Final = re.compile(
 # trailing dots and spaces.
 _EDGES: Final = re.compile(r"\A[\s.-]+|[\s.]+\Z")
 _TRAILING: Final = re.compile(r"[\s.]+\Z")
+# What most names are made of; of these `clean` changes only those that Windows reserves.
+_PLAIN: Final = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9._-]{0,200}[A-Za-z0-9_-])?", re.ASCII)
 _RESERVED_CHARACTERS: Final = frozenset('<>:"|?*')
 
 
@@ -83,6 +85,8 @@ def clean(claimed: str, *, fallback: str = "download") -> str:
     are changed, leading dots and hyphens and trailing dots and spaces go, and the
     result is cut to 255 bytes of UTF-8 with its extension kept.
     """
+    if _PLAIN.fullmatch(claimed) and not _RESERVED.fullmatch(claimed):
+        return claimed  # nearly always
     last = re.split(r"[/\\]", claimed)[-1]
     kept = "".join(
         "_" if character in _RESERVED_CHARACTERS else character

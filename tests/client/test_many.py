@@ -104,6 +104,30 @@ def test_of_two_files_of_one_name_the_first_is_fetched(
     assert len(listing(folder)) == 1
 
 
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("x", "x.part"),
+        ("x.part", "x"),
+        ("x", "x.part.json"),
+        ("x.part.json", "x"),
+        ("x", "X.PART"),
+    ],
+    ids=" then ".join,
+)
+def test_no_file_is_called_like_what_lies_beside_an_earlier_one(
+    names: tuple[str, str], peer: StartPeer, folder: Path
+) -> None:
+    server = peer(answer)
+    report = fetch([(f"{server.url}/{name}", name) for name in names])
+    first, second = report.results
+    assert first.error is None
+    assert isinstance(second.error, DestinationExists)
+    assert "gets in the way of an earlier file" in str(second.error)
+    assert server.connections == 1
+    assert listing(folder) == [names[0]]
+
+
 def test_no_more_than_asked_for_are_fetched_at_a_time(peer: StartPeer, folder: Path) -> None:
     lock = threading.Lock()
     now, most = [0], [0]

@@ -84,7 +84,8 @@ def test_the_parts_make_the_same_file(peer: StartPeer, folder: Path) -> None:
     assert (folder / "out.bin").read_bytes() == CONTENT
     assert (got.size, got.sha256, got.length_verified) == (len(CONTENT), SHA256, True)
     assert site.asked[0] == "whole"
-    assert len(site.asked) == 4
+    assert site.asked.count("whole") == 1
+    assert len(site.asked) <= 4
     assert listing(folder) == ["out.bin"]
 
 
@@ -200,18 +201,68 @@ def late(site: Site) -> Answering:
     return answering
 
 
-def test_a_part_that_fails_late_is_fetched_by_one_connection_from_there(
+def test_when_a_part_fails_late_the_first_connection_reads_on(
     peer: StartPeer, folder: Path
 ) -> None:
     site = Site()
+    site.instead = late(site)
+    got = fetch(peer(site).url, connections=3)
+    assert (folder / "out.bin").read_bytes() == CONTENT
+    assert got.sha256 == SHA256
+    assert got.resumed_from == 0
+    assert site.asked.count("whole") == 1
+    assert not any(asked.endswith("-") for asked in site.asked)
+    assert listing(folder) == ["out.bin"]
+
+
+@pytest.mark.parametrize("resume", [True, False])
+def test_when_the_first_connection_is_gone_by_then_another_one_does_the_rest(
+    resume: bool, peer: StartPeer, folder: Path
+) -> None:
+    site = Site()
     failing = late(site)
+    gone = threading.Event()
+
+    def handler(exchange: Exchange) -> None:
+        if "range" not in exchange.headers and not gone.is_set():
+            reply = response(CONTENT, fields=site.fields)
+            exchange.send(reply[: len(CONTENT) // 2])
+            gone.set()
+            site.hold_first.wait(5)
+            return  # the server closes it in the middle
+        site(exchange)
+
     site.instead = lambda exchange, start, end: (
         not site.asked[-1].endswith("-") and failing(exchange, start, end)
     )
-    got = fetch(peer(site).url, connections=3)
+    got = fetch(peer(handler).url, connections=3, resume=resume)
     assert (folder / "out.bin").read_bytes() == CONTENT
-    assert got.resumed_from >= len(CONTENT) // 3
-    assert site.asked[-1] == f"bytes={got.resumed_from}-"
+    assert got.sha256 == SHA256
+    if resume:
+        assert got.resumed_from >= len(CONTENT) // 3
+        assert site.asked[-1] == f"bytes={got.resumed_from}-"
+    else:
+        assert got.resumed_from == 0
+        assert site.asked[-1] == "whole"
+
+
+def test_a_server_that_counts_connections_is_not_asked_again_by_a_helper(
+    peer: StartPeer, folder: Path
+) -> None:
+    waits: list[float] = []
+    refused = response(b"", status="429 Too Many Requests", fields={"Retry-After": "7"})
+
+    def busy(exchange: Exchange, *_: int) -> bool:
+        exchange.send(refused)
+        return True
+
+    site = Site(instead=busy)
+    with Client(allow_private=True, retries=3, sleep=waits.append, timeout=5) as client:
+        got = client.download(peer(site).url, "out.bin", connections=4)
+    assert got.sha256 == SHA256
+    assert waits == []
+    assert site.asked.count("whole") == 1
+    assert len(site.asked) <= 4
 
 
 def test_the_first_bytes_are_judged_before_anything_else_is_fetched(

@@ -70,7 +70,11 @@ def test_there_is_no_wait_beyond_the_total() -> None:
 
 VALUES = [("5", 5.0), (" 120 ", 120.0), ("0", 0.0), (None, None), ("soon", None), ("-5", None),
           ("Sun, 06 Nov 1994 08:49:37 GMT", 37.0), ("Sun, 06 Nov 1994 08:00:00 GMT", 0.0),
-          ("9" * 50, 999999999.0)]  # fmt: skip
+          ("9" * 50, 999999999.0),
+          # Numbers that no date holds, and parts that no calendar has.
+          ("Sun, 06 Nov 99999999999999999999 08:49:37 GMT", None),
+          ("Sun, 06 Nov 1994 08:49:37 +99999999999999999999", None),
+          ("Sun, 99 Nov 1994 08:49:37 GMT", None)]  # fmt: skip
 
 
 @pytest.mark.parametrize(("value", "seconds"), VALUES)

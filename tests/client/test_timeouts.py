@@ -135,6 +135,35 @@ def test_a_wait_is_the_silence_or_what_is_left() -> None:
         patience.wait()
 
 
+@pytest.mark.parametrize(
+    ("limits", "later", "message"),
+    [
+        (Timeout(total=60), 60.0, "The body of the answer took longer than 60 s in total."),
+        (Timeout(head=5), 5.0, "The head of the answer took longer than 5 s."),
+        (
+            Timeout(head=30, total=12.5),
+            12.5,
+            "The head of the answer took longer than 12.5 s in total.",
+        ),
+    ],
+    ids=["body", "head", "head within the total"],
+)
+def test_a_limit_is_named_as_the_caller_gave_it(
+    limits: Timeout, later: float, message: str
+) -> None:
+    clock = Clock()
+    watch = limits.start(clock)
+    if "body" in message:
+        clock.now += 40  # the phase begins late
+        patience = watch.body()
+    else:
+        patience = watch.head()
+    clock.now = 100.0 + later
+    with pytest.raises(TransferTimeout) as caught:
+        patience.wait()
+    assert str(caught.value).startswith(message)
+
+
 def test_without_an_end_only_silence_counts() -> None:
     patience = Patience("X", silence=7, clock=Clock())
     assert patience.wait() == 7

@@ -139,3 +139,37 @@ def test_more_than_was_announced_is_noticed_on_the_wire(folder: Path) -> None:
         pytest.raises(BadResponse),
     ):
         client.download(server.url, "out")
+
+
+@pytest.mark.parametrize("flood", [21, 2000])
+def test_a_flood_of_interim_answers_while_sending_is_given_up(flood: int) -> None:
+    def handler(exchange: Exchange) -> None:
+        exchange.send(b"HTTP/1.1 103 Early Hints\r\n\r\n" * flood)
+        exchange.sock.settimeout(5)
+        with contextlib.suppress(OSError):
+            while exchange.sock.recv(1 << 20):
+                pass
+
+    with (
+        Peer(handler, reads_body=False) as server,
+        Client(allow_private=True, retries=0, timeout=5) as client,
+        pytest.raises(BadResponse, match="More than 20 interim answers"),
+    ):
+        client.upload(bytes(60_000_000), server.url, protocol="raw")
+
+
+def test_interim_answers_before_and_after_the_body_are_counted_together() -> None:
+    def handler(exchange: Exchange) -> None:
+        exchange.send(b"HTTP/1.1 103 Early Hints\r\n\r\n" * 15)
+        exchange.sock.settimeout(5)
+        left = int(exchange.headers["content-length"]) - len(exchange.body)
+        while left > 0:
+            left -= len(exchange.sock.recv(1 << 20))
+        exchange.send(b"HTTP/1.1 103 Early Hints\r\n\r\n" * 15 + response(b"{}"))
+
+    with (
+        Peer(handler, reads_body=False) as server,
+        Client(allow_private=True, retries=0, timeout=5) as client,
+        pytest.raises(BadResponse, match="More than 20 interim answers"),
+    ):
+        client.upload(bytes(60_000_000), server.url, protocol="raw")

@@ -50,7 +50,8 @@ def test_allow_private_opens_the_networks_people_run_for_themselves(text: str) -
 
 
 @pytest.mark.parametrize(
-    "text", ["169.254.169.254", "fd00:ec2::254", "168.63.129.16", "192.0.0.192", "224.0.0.1",
+    "text", ["169.254.169.254", "169.254.42.42", "169.254.0.23", "fd00:ec2::254",
+             "fd00:42::42", "168.63.129.16", "192.0.0.192", "224.0.0.1",
              "255.255.255.255", "ff02::1", "192.0.2.1", "64:ff9b::a00:1", "::ffff:8.8.8.8"],
 )  # fmt: skip
 def test_allow_private_does_not_open(text: str) -> None:

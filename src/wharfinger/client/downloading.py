@@ -27,6 +27,7 @@ from wharfinger.errors import (
     StorageFull,
     TooLarge,
     TransferError,
+    TransferTimeout,
     TypeNotAllowed,
     UsageError,
     WharfingerError,
@@ -154,7 +155,7 @@ class Job:
                 try:
                     return self._attempt()
                 except GoOnAlone:
-                    self.connections = 1
+                    self.connections = 1  # and from what is there, if that can be resumed
                 except heads.StartOver:
                     self._anew = True  # the next request is for the whole, so this comes once
                 except WharfingerError as error:
@@ -201,10 +202,9 @@ class Job:
             )
             self.rules.judge_size(offer.size)
             name = self._final_name(offer.name, answer)
-            digests: dict[str, Digest] = {
-                algorithm: hashlib.new(algorithm.replace("-", ""))
-                for algorithm in ("sha-256", *offer.digests)
-            }
+            digests: dict[str, Digest] = {"sha-256": hashlib.sha256()}
+            for algorithm in offer.digests:
+                digests.setdefault(algorithm, hashlib.new(algorithm.replace("-", "")))
             pipeline = Pipeline(tuple(digests.values()), self._writer(offer), size=_rest(offer))
             inspection = Inspection(
                 self.rules.inspection_policy(),
@@ -302,13 +302,42 @@ class Job:
                 pipeline.close()
                 helpers.dismiss(received)
         if helpers.boundary is not None:
-            answer.abandon()
             pipeline.close()
-            for block in helpers.blocks(lambda: self.meter.reach(received + helpers.received)):
-                inspection.feed(block)
+            try:
+                for block in helpers.blocks(lambda: self.meter.reach(received + helpers.received)):
+                    inspection.feed(block)
+            except GoOnAlone as alone:
+                helpers.dismiss(alone.kept)
+                self._read_on(answer, received, alone.kept, inspection, pipeline)
+            else:
+                answer.abandon()
         rest, facts = inspection.finish()
         pipeline.put(rest)
         return facts
+
+    def _read_on(
+        self,
+        answer: Answer,
+        received: int,
+        kept: int,
+        inspection: Inspection,
+        pipeline: Pipeline,
+    ) -> None:
+        """Read the rest over the first connection, which stopped before some bytes that are there.
+
+        Raises:
+            GoOnAlone: the server has given it up meanwhile.
+        """
+        answer.body.patience = self.watch.body()
+        try:
+            while received < kept:
+                received += answer.body.readinto(pipeline.room()[: kept - received])
+            while count := answer.body.readinto(room := pipeline.room()):
+                received += count
+                pipeline.put(inspection.feed(room[:count]))
+                self.meter.reach(received)
+        except (Interrupted, TransferTimeout) as error:
+            raise GoOnAlone(kept) from error
 
     def _finished(self, answer: Answer, offer: heads.Offer, facts: Facts, name: str) -> Download:
         self.meter.finish()

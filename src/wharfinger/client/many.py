@@ -20,6 +20,7 @@ from wharfinger import names
 from wharfinger.client import arguments
 from wharfinger.client.folder import Folder, Place, local_error
 from wharfinger.client.options import ClientOptions, shown_in_full
+from wharfinger.client.partial import beside
 from wharfinger.errors import (
     DestinationExists,
     LocalFileError,
@@ -40,6 +41,7 @@ Item: TypeAlias = str | tuple[str, str]
 
 DEFAULT_CONCURRENCY: Final = 8
 MAX_CONCURRENCY: Final = 64
+_OWN_NAME: Final = "Give each address a name of its own."
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -184,24 +186,52 @@ def fetch_all(
 
 def _planned(items: Iterable[Item]) -> list[DownloadResult]:
     """Return each item with its name, or with what is wrong with it."""
-    taken: set[str] = set()
+    taken = _Taken()
     planned: list[DownloadResult] = []
     for item in items:
         url, name = _url_and_name(item)
         try:
             name = names.clean(parse(url).last_segment) if name is None else _judged(name)
-            key = unicodedata.normalize("NFC", name).casefold()
-            if key in taken:
-                raise DestinationExists(
-                    f"An earlier address of this list is called {names.show(name)}, too.",
-                    hint="Give each address a name of its own.",
-                )
-            taken.add(key)
+            taken.take(name)
         except WharfingerError as error:
             planned.append(DownloadResult(url=url, name="", error=error))
         else:
             planned.append(DownloadResult(url=url, name=name))
     return planned
+
+
+class _Taken:
+    """The names that are spoken for, of files and of what lies beside them meanwhile."""
+
+    def __init__(self) -> None:
+        self._files: set[str] = set()
+        self._beside: set[str] = set()
+
+    def take(self, name: str) -> None:
+        """Take a name for a file.
+
+        Raises:
+            DestinationExists: an earlier file needs it, or a name beside it.
+        """
+        key, parts = _folded(name), {_folded(part) for part in beside(name)}
+        shown = names.show(name)
+        if key in self._files:
+            raise DestinationExists(
+                f"An earlier address of this list is called {shown}, too.", hint=_OWN_NAME
+            )
+        if key in self._beside or not parts.isdisjoint(self._files):
+            raise DestinationExists(
+                f"The name {shown} gets in the way of an earlier file of this list: while it is "
+                "being fetched, a file lies beside itself as NAME.part and NAME.part.json.",
+                hint=_OWN_NAME,
+            )
+        self._files.add(key)
+        self._beside |= parts
+
+
+def _folded(name: str) -> str:
+    # Upper and lower case, and the ways to write an accent, are the same on many disks.
+    return unicodedata.normalize("NFC", name).casefold()
 
 
 def _url_and_name(item: object) -> tuple[str, str | None]:

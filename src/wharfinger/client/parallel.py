@@ -3,9 +3,10 @@
 The first connection asks for the whole and goes on as if it were alone. When its first
 bytes were judged, and the server showed a length, a strong validator and that it takes
 ranges, helpers fetch the later segments under that validator, each into its place of the
-partial file. The first connection ends where the first segment does; the others are read
-back from the file, hashed and judged in order, so that the digest is of the whole. If a
-helper was refused by then, the first connection reads on to the end instead.
+partial file. The first connection rests where the first segment ends; the others are read
+back from the file, hashed and judged in order, so that the digest is of the whole. What one
+connection can do never fails because more were asked for: a helper that is refused is not
+sent again, and the first connection, which stays open, reads on to the end by itself.
 
 As long as the partial file has holes its sidecar names no validator: what a crash leaves
 is begun anew. What an error or an interruption leaves is cut to its first unbroken bytes
@@ -21,7 +22,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Self
 
 from wharfinger.client import heads
-from wharfinger.errors import BadResponse, LocalFileError, WharfingerError
+from wharfinger.errors import BadResponse, LocalFileError, ResponseError, WharfingerError
 from wharfinger.net.cancelling import Cancelled, Canceller
 
 if TYPE_CHECKING:
@@ -44,6 +45,10 @@ _LOOK_EVERY: Final = 0.1
 
 class GoOnAlone(Exception):
     """A segment could not be fetched: go on from what is there, over one connection."""
+
+    def __init__(self, kept: int = 0) -> None:
+        super().__init__()
+        self.kept = kept
 
 
 @dataclass(kw_only=True)
@@ -75,8 +80,8 @@ class Helpers:
     segments: list[Segment] = field(default_factory=list)
     boundary: int | None = None
     _threads: list[threading.Thread] = field(default_factory=list)
-    _moved: threading.Condition = field(default_factory=threading.Condition)
-    _canceller: Canceller = field(default_factory=Canceller)
+    _moved: threading.Condition = field(init=False)
+    _canceller: Canceller = field(init=False)
     _release: Callable[[], None] | None = None
     _reached: int = 0
 
@@ -90,6 +95,7 @@ class Helpers:
 
     def start(self, offer: heads.Offer, received: int) -> None:
         """Split what is left; the caller's connection goes on to `boundary`."""
+        self._moved, self._canceller = threading.Condition(), Canceller()
         size = offer.size or 0
         count = min(self.connections, (size - received) // MIN_SEGMENT)
         edges = [received + (size - received) * n // count for n in range(count + 1)]
@@ -168,12 +174,14 @@ class Helpers:
             if segment.position > self._reached:
                 return segment.position
             if self.failed():
-                raise GoOnAlone
+                raise GoOnAlone(self._reached)
             with self._moved:
                 if segment.position == self._reached and segment.error is None:
                     self._moved.wait(_LOOK_EVERY)
 
     def _stop(self) -> None:
+        if self.boundary is None and not self._threads:
+            return  # nothing was started
         self._canceller.cancel()
         for thread in self._threads:
             thread.join()
@@ -191,6 +199,8 @@ class Helpers:
                 while segment.position < segment.end:
                     try:
                         self._receive(segment, offer, watch)
+                    except ResponseError:
+                        raise  # it wants no more connections: the first one goes on alone
                     except WharfingerError as error:
                         if not retrying.again(error, watch.left()):
                             raise

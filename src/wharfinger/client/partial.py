@@ -89,12 +89,13 @@ class Partial:
         Raises:
             DestinationExists, DestinationUnsafe: as described.
         """
-        shown = self._folder.shown(name or self._name)
         if name in {self._part, self._sidecar.name}:
+            shown = self._folder.shown(name or self._name)
             raise DestinationUnsafe(f"{shown} is where the download itself is kept meanwhile.")
         found = self._folder.lstat(name or self._name)
         if found is None:
             return
+        shown = self._folder.shown(name or self._name)
         if stat.S_ISLNK(found.st_mode):
             raise DestinationUnsafe(f"{shown} is a symbolic link; it is not written through.")
         if not stat.S_ISREG(found.st_mode):
@@ -238,6 +239,7 @@ class Partial:
         self.size = max(self.size, length)
         try:
             os.ftruncate(self._file, self.size)
+            os.lseek(self._file, self.size, os.SEEK_SET)
             self._record(self._source)
         except OSError as error:
             raise self._failed(error) from error

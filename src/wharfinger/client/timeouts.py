@@ -91,12 +91,13 @@ class Stopwatch:
 
     def head(self) -> Patience:
         """How long the head of the answer may take: one limit for all of it."""
-        limit = self.timeout.head
+        limit, left = self.timeout.head, self.left()
         return Patience(
             "The head of the answer",
             silence=limit,
-            until=self.clock() + min(limit, self.left()),
-            until_what="",
+            until=self.clock() + min(limit, left),
+            limit=limit if limit <= left else self.timeout.total,
+            until_what="" if limit <= left else "in total",
             clock=self.clock,
             canceller=self.canceller,
         )
@@ -106,6 +107,7 @@ class Stopwatch:
             what,
             silence=self.timeout.idle,
             until=self._until,
+            limit=self.timeout.total,
             min_rate=self.timeout.min_rate,
             clock=self.clock,
             canceller=self.canceller,

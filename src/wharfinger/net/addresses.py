@@ -45,12 +45,15 @@ METADATA: Final = (
     _v4("169.254.169.254/32", "cloud metadata", "AWS, Azure, Google, OpenStack"),
     _v4("169.254.170.2/32", "container credentials", "AWS ECS"),
     _v4("169.254.170.23/32", "container credentials", "AWS EKS"),
+    _v4("169.254.42.42/32", "cloud metadata", "Scaleway"),
+    _v4("169.254.0.23/32", "cloud metadata", "Tencent Cloud"),
     _v4("100.100.100.200/32", "cloud metadata", "Alibaba Cloud"),
     _v4("192.0.0.192/32", "cloud metadata", "Oracle Cloud"),
     _v4("168.63.129.16/32", "cloud metadata", "Azure, a public address"),
     _v6("fd00:ec2::254/128", "cloud metadata", "AWS"),
     _v6("fd00:ec2::23/128", "container credentials", "AWS EKS"),
     _v6("fd20:ce::254/128", "cloud metadata", "Google"),
+    _v6("fd00:42::42/128", "cloud metadata", "Scaleway"),
 )
 METADATA_NAMES: Final = frozenset({
     "instance-data", "instance-data.ec2.internal", "metadata", "metadata.azure.internal",

@@ -24,13 +24,16 @@ _MAX_TRAILER: Final = 100
 
 
 class BodyReader(ABC):
-    """Reads one body. `length` is what the head said (None: it did not say)."""
+    """Reads one body. `length` is what the head said (None: it did not say).
+
+    `patience` may be renewed by whoever did not read for a while.
+    """
 
     length: int | None = None
 
     def __init__(self, wire: Wire, patience: Patience) -> None:
         self._wire = wire
-        self._patience = patience
+        self.patience = patience
         self.received = 0
         self.complete = False
 
@@ -80,7 +83,7 @@ class SizedBody(BodyReader):
         return True
 
     def _next(self, view: memoryview) -> int:
-        count = self._wire.readinto(view[: self._length - self.received], self._patience)
+        count = self._wire.readinto(view[: self._length - self.received], self.patience)
         if count == 0:
             raise Interrupted("The server closed the connection early.", received=self.received)
         if self.received + count == self._length:
@@ -107,17 +110,17 @@ class ChunkedBody(BodyReader):
         if self._left == 0 and not self._begin_chunk():
             self.complete = True
             return 0
-        count = self._wire.readinto(view[: self._left], self._patience)
+        count = self._wire.readinto(view[: self._left], self.patience)
         if count == 0:
             raise Interrupted("The server closed the connection early.", received=self.received)
         self._left -= count
         return count
 
     def _begin_chunk(self) -> bool:
-        if not self._first and self._wire.line(_MAX_CHUNK_LINE, self._patience).strip(b"\r\n"):
+        if not self._first and self._wire.line(_MAX_CHUNK_LINE, self.patience).strip(b"\r\n"):
             raise BadResponse("A chunk of the answer is longer than it said.")
         self._first = False
-        line = self._wire.line(_MAX_CHUNK_LINE, self._patience)
+        line = self._wire.line(_MAX_CHUNK_LINE, self.patience)
         match = _CHUNK_SIZE.fullmatch(line)
         if match is None:
             raise BadResponse("A chunk of the answer has no sound size.")
@@ -125,7 +128,7 @@ class ChunkedBody(BodyReader):
         if self._left:
             return True
         for _ in range(_MAX_TRAILER):
-            if not self._wire.line(_MAX_CHUNK_LINE, self._patience).strip(b"\r\n"):
+            if not self._wire.line(_MAX_CHUNK_LINE, self.patience).strip(b"\r\n"):
                 return False
         raise BadResponse(f"The answer has more than {_MAX_TRAILER} trailers.")
 
@@ -139,7 +142,7 @@ class UnsizedBody(BodyReader):
         return False
 
     def _next(self, view: memoryview) -> int:
-        count = self._wire.readinto(view, self._patience)
+        count = self._wire.readinto(view, self.patience)
         self.complete = count == 0
         return count
 

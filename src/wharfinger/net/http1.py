@@ -27,6 +27,10 @@ _TOKEN: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", re.ASCII)  # RFC 9110
 _STATUS_LINE: Final = re.compile(r"HTTP/1\.([01]) ([1-9][0-9]{2})(?: (.*))?", re.ASCII)
 # RFC 9110 section 5.5: visible characters, space, tab, obs-text.
 _UNSOUND_VALUE: Final = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
+# A whole field line as nearly all are: a name, no space before the colon, nothing unsound.
+_FIELD: Final = re.compile(
+    r"([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*([^\x00-\x08\x0a-\x1f\x7f]*)", re.ASCII
+)
 # More digits than any length that fits a disk; the standard sets no end (RFC 9110 section 8.6).
 _LENGTH: Final = re.compile(r"[0-9]{1,30}", re.ASCII)
 _NO_CONTENT: Final = frozenset({204, 304})
@@ -100,6 +104,9 @@ def parse_head(data: bytes) -> Head:
         raise BadResponse(f"The answer does not begin as HTTP/1.1 does: {shown!r}.")
     fields: list[tuple[str, str]] = []
     for line in lines:
+        if plain := _FIELD.fullmatch(line):
+            fields.append((plain[1], plain[2].rstrip(" \t")))
+            continue
         if line[:1] in {" ", "\t"} and fields:
             # Obsolete line folding: a user agent replaces it by a space (RFC 9112 section 5.2).
             name, value = fields.pop()
@@ -111,8 +118,8 @@ def parse_head(data: bytes) -> Head:
                 f"The answer has a line that is no header: {names.show(line, limit=60)!r}."
             )
         fields.append((name, _sound(name, value)))
-        if len(fields) > MAX_FIELDS:
-            raise BadResponse(f"The answer has more than {MAX_FIELDS} headers.")
+    if len(fields) > MAX_FIELDS:
+        raise BadResponse(f"The answer has more than {MAX_FIELDS} headers.")
     return Head(
         status=int(match[2]), reason=match[3] or "", fields=tuple(fields), minor=int(match[1])
     )

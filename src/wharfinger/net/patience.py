@@ -29,6 +29,7 @@ class Patience:
         what: what is waited for, in words ("the response head").
         silence: the longest single wait, in seconds.
         until: when the phase must be over, on the clock.
+        limit: the seconds that `until` comes from, as the caller gave them; for the message.
         until_what: the words for that limit.
         min_rate: the fewest bytes per second, over `RATE_WINDOW`.
         canceller: what may stop the whole call; asked before and after each wait.
@@ -40,6 +41,7 @@ class Patience:
         *,
         silence: float,
         until: float | None = None,
+        limit: float | None = None,
         until_what: str = "in total",
         min_rate: int = 0,
         clock: Clock = time.monotonic,
@@ -49,6 +51,7 @@ class Patience:
         self._canceller = canceller
         self._silence = silence
         self._until = until
+        self._limit = limit
         self._until_what = until_what
         self._min_rate = min_rate
         self._clock = clock
@@ -101,8 +104,8 @@ class Patience:
         """Return the error for a wait that was as long as `wait` allowed."""
         now = self._clock()
         if self._until is not None and now >= self._until - 0.001:
-            seconds = now - self._started
+            seconds = f"{now - self._started:.1f}" if self._limit is None else f"{self._limit:g}"
             return TransferTimeout(
-                f"{self._what} took longer than {seconds:.1f} s {self._until_what}".rstrip() + "."
+                f"{self._what} took longer than {seconds} s {self._until_what}".rstrip() + "."
             )
         return TransferTimeout(f"{self._what}: nothing moved for {self._silence:g} s.")
