@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from flask import Flask
+from flask import Flask, Response
 from flask.typing import ResponseReturnValue
 
 from wharfinger.flask import Wharfinger
@@ -18,6 +18,12 @@ def make(folder: str) -> Flask:
     files = Wharfinger(app)
     app.register_blueprint(files.blueprint(), url_prefix="/storage")
     state = {"made": 0, "closed": 0}
+
+    @app.after_request
+    def uncached(answer: Response) -> Response:
+        if "Cache-Control" not in answer.headers:  # the application's own answers
+            answer.headers["Cache-Control"] = "no-store"
+        return answer
 
     @app.get("/pid")
     def pid() -> ResponseReturnValue:

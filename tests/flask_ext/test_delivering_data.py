@@ -152,6 +152,8 @@ def test_a_generator_is_sent_while_it_runs_and_closed_at_the_end(
     assert answer.headers["x-content-type-options"] == "nosniff"
     assert "content-length" not in answer.headers
     assert answer.headers["accept-ranges"] == "none"
+    # With nothing to ask about, a cache could not ask before it uses its copy.
+    assert answer.headers["cache-control"] == "private, no-store"
     assert ended == [True]
 
 

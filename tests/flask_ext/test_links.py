@@ -37,7 +37,10 @@ def test_a_link_is_an_absolute_address_that_works(
     app: Flask, files: Wharfinger, stored: StoredFile, prefix: str | None
 ) -> None:
     app.register_blueprint(files.blueprint(), url_prefix=prefix)
-    app.add_url_rule("/share", "share", lambda: files.link(stored, download_name="für dich.txt"))
+    uncached = {"Cache-Control": "no-store"}
+    app.add_url_rule(
+        "/share", "share", lambda: (files.link(stored, download_name="für dich.txt"), uncached)
+    )
     with wsgi(app) as url:
         link = Browser(url).ask("GET", "/share").body.decode()
         assert link.startswith(f"{url}{prefix or ''}/d/")

@@ -197,14 +197,17 @@ class Delivering(Application):
                 raise UsageError("Say what the data is: give mimetype or download_name.")
             head, now = delivery_head(conditional=conditional), self.wharf.now()
             held = hold(data, tagged=etag is True, now=now) or UNKNOWN
+            tag, modified = wishes.entity_tag(held.etag), wishes.modified(held.modified_at)
+            known = tag is not None or modified is not None
             what = representation(
                 length=held.length,
                 media_type=wishes.media_type(None),
                 name=download_name,
                 disposition=wishes.disposition,
-                cache_control=wishes.cache_control(_REVALIDATE),
-                etag=wishes.entity_tag(held.etag),
-                last_modified=wishes.modified(held.modified_at),
+                # What nothing tells from its other versions cannot be asked about again.
+                cache_control=wishes.cache_control(_REVALIDATE if known else PRIVATE),
+                etag=tag,
+                last_modified=modified,
                 ranges=conditional and held.file is not None,
             )
             answer = deliver(head, what, held.file, now=now)
