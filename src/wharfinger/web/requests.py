@@ -12,7 +12,7 @@ from wharfinger.protocol.headers import Headers
 from wharfinger.service import Principal
 
 # RFC 3986 section 3.2.2, without user information: what a Host line may hold.
-_HOST: Final = re.compile(r"(?:[A-Za-z0-9._-]{1,255}|\[[0-9A-Fa-f:.]{2,45}\])(?::[0-9]{1,5})?")
+HOST: Final = re.compile(r"(?:[A-Za-z0-9._-]{1,255}|\[[0-9A-Fa-f:.]{2,45}\])(?::[0-9]{1,5})?")
 _MAX_QUERY_FIELDS: Final = 20
 
 
@@ -32,6 +32,9 @@ class RequestHead:
         framed: False when the request has no length at all and its end cannot be trusted
             (a WSGI body with neither Content-Length nor `wsgi.input_terminated`).
         principal: who the application's own sign-in says is asking.
+        client: the address of the other end of the connection; "" when it has none. Behind
+            proxies that are trusted, that of the client.
+        host: the host that a trusted proxy names; None for that of the Host line.
     """
 
     method: str
@@ -43,12 +46,14 @@ class RequestHead:
     length: int | None = 0
     framed: bool = True
     principal: Principal | None = None
+    client: str = ""
+    host: str | None = None
 
     @property
     def origin(self) -> str:
         """Scheme and host as the client wrote them, for absolute addresses. Raises RequestError."""
-        host = self.headers.single("Host") or ""
-        if _HOST.fullmatch(host) is None:
+        host = self.host or self.headers.single("Host") or ""
+        if HOST.fullmatch(host) is None:
             raise RequestError("The Host line is missing or malformed.")
         return f"{self.scheme}://{host}"
 
