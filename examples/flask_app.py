@@ -73,7 +73,10 @@ def memory() -> Response:
 @site.get("/typed")
 def typed() -> Response:
     """A chosen media type."""
-    return files.deliver_data(b'{"type": "FeatureCollection"}', mimetype="application/geo+json")
+    places = b'{"type": "FeatureCollection", "features": []}'
+    return files.deliver_data(
+        places, mimetype="application/geo+json", download_name="places.geojson"
+    )
 
 
 @site.get("/large/<file>")
