@@ -464,8 +464,9 @@ def test_a_collection_that_is_not_there_is_5_and_an_empty_one_is_not(
 
 @pytest.mark.parametrize("words", COMMANDS, ids=[words[0] for words in COMMANDS])
 def test_where_nobody_listens_the_message_says_so(wharf: Caller, words: list[str]) -> None:
-    said = wharf(*words, "--server", f"http://127.0.0.1:{free_port()}")
-    assert "127.0.0.1 cannot be reached: Connection refused." in said.err
+    port = free_port()
+    said = wharf(*words, "--server", f"http://127.0.0.1:{port}")
+    assert f"127.0.0.1:{port} cannot be reached: Connection refused." in said.err
     assert "hint: Check the name and the port, and whether the server runs." in said.err
 
 

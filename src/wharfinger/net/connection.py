@@ -87,7 +87,7 @@ class GuardedConnection:
             raise
         except (OSError, ValueError) as error:
             self.close()
-            raise _connect_error(self.host, seconds, error) from error
+            raise _connect_error(self.host, seconds, error, self.port) from error
         self.wire = Wire(self.sock)
 
     def _secured(self, sock: socket.socket) -> socket.socket:
@@ -126,8 +126,7 @@ class GuardedConnection:
 
     def _tunnel_through(self, proxy: Proxy, sock: socket.socket, until: float) -> None:
         # Our own and not `http.client`'s, whose loop over lines has no deadline.
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        authority = f"{host}:{self.port}"
+        authority = _authority(self.host, self.port)
         patience = Patience(
             "The proxy's answer",
             silence=until - self.clock(),
@@ -262,16 +261,23 @@ def _check_peer(sock: socket.socket, checked: Checked) -> None:
 _UNREACHED: Final = "Check the name and the port, and whether the server runs."
 
 
-def _connect_error(host: str, seconds: float, error: Exception) -> ConnectFailed | TransferTimeout:
+def _connect_error(
+    host: str, seconds: float, error: Exception, port: int | None = None
+) -> ConnectFailed | TransferTimeout:
     shown = names.show(host, limit=100)
+    place = shown if port is None else names.show(_authority(host, port), limit=100)
     if isinstance(error, TimeoutError):
-        return TransferTimeout(f"No connection to {shown} in {seconds:g} s.")
+        return TransferTimeout(f"No connection to {place} in {seconds:g} s.")
     if isinstance(error, ssl.SSLCertVerificationError):
         return tls.distrusted(shown, error)
     if isinstance(error, ssl.SSLError):
         return ConnectFailed(f"TLS with {shown} failed: {error.reason or error}.")
     reason = getattr(error, "strerror", None) or str(error)
-    return ConnectFailed(f"{shown} cannot be reached: {reason}.", hint=_UNREACHED)
+    return ConnectFailed(f"{place} cannot be reached: {reason}.", hint=_UNREACHED)
+
+
+def _authority(host: str, port: int) -> str:
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 def _proxy_refusal(proxy: Proxy, authority: str, head: Head) -> ConnectFailed:
