@@ -63,10 +63,10 @@ def headers_of(header: tuple[str, ...]) -> dict[str, str]:
 def _policy(
     _context: click.Context, _parameter: click.Parameter, value: str | None
 ) -> Policy | None:
-    from wharfinger.policy import PRESETS, Policy
-
     if value is None:
         return None
+    from wharfinger.policy import PRESETS, Policy
+
     presets = {name: getattr(Policy, name) for name in PRESETS}
     if value in presets:
         made = presets[value]()

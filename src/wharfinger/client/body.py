@@ -5,7 +5,6 @@ A body is a recipe and never a consumed file: a retry or a redirect makes its by
 
 from __future__ import annotations
 
-import hashlib
 import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -119,6 +118,8 @@ class FormBody:
 
 
 def _digest(blocks: Iterator[bytes | memoryview], length: int | None, meter: Meter) -> str:
+    import hashlib  # loads OpenSSL
+
     hasher = hashlib.sha256()
     meter.enter("checking", total=length)
     for block in blocks:
