@@ -96,6 +96,30 @@ def test_of_fifty_at_once_exactly_those_get_one_who_may(
     assert downloads(wharf, link) == left
 
 
+def test_two_processes_count_as_one(
+    wharf: Wharf, stored: StoredFile, tmp_path: Path, clock: Clock
+) -> None:
+    link = wharf.share(stored.id, max_downloads=5)
+    won: list[str] = []
+    start = threading.Barrier(20)
+    with make_wharf(tmp_path / "data", clock=clock) as other:
+
+        def claim(service: Wharf) -> None:
+            start.wait()
+            with contextlib.suppress(NotFound):
+                won.append(take(service, link).id)
+
+        threads = [
+            threading.Thread(target=claim, args=((wharf, other)[number % 2],))
+            for number in range(20)
+        ]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    assert len(set(won)) == len(won) == 5
+
+
 def test_a_claim_goes_on_until_the_whole_was_delivered(wharf: Wharf, stored: StoredFile) -> None:
     link = wharf.share(stored.id, max_downloads=1)
     claim = take(wharf, link, 3)
