@@ -19,6 +19,7 @@ _CONFIG_KEYS: Final = (
     "WHARFINGER_CONFIG",
     "WHARFINGER_PUBLIC_URL",
     "WHARFINGER_COLLECTIONS",
+    "WHARFINGER_OFFLOAD",
 )
 
 
@@ -46,6 +47,7 @@ def wharf_from(app: Flask) -> Wharf:
         tables,
         data=None if data is None else root / data,
         public_url=config.get("WHARFINGER_PUBLIC_URL"),
+        offload=config.get("WHARFINGER_OFFLOAD"),
     )
     return Wharf(
         settings.with_collections(

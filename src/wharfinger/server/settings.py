@@ -25,6 +25,7 @@ VARIABLES: Final[Mapping[str, str]] = {
     "WHARFINGER_DATA": "the data folder",
     "WHARFINGER_DEBUG": "shows the trace of an unknown error",
     "WHARFINGER_HOST": "the address that serve listens on",
+    "WHARFINGER_OFFLOAD": "how files are handed to the web server in front",
     "WHARFINGER_PORT": "the port that serve listens on",
     "WHARFINGER_PUBLIC_URL": "the address under which others reach the service",
     "WHARFINGER_SERVER": "the service that commands speak to",
@@ -34,9 +35,9 @@ VARIABLES: Final[Mapping[str, str]] = {
     "WHARFINGER_TOKEN_FILE": "a file with that token",
     "WHARFINGER_WORKERS": "the number of processes that serve",
 }
-_SERVER_KEYS: Final = ("host", "port", "public_url", "tls_cert", "tls_key", "workers")
+_SERVER_KEYS: Final = ("host", "offload", "port", "public_url", "tls_cert", "tls_key", "workers")
 # Keys that the design names and this version does not serve yet: an error says so.
-_LATER: Final = ("trusted_proxies", "offload")
+_LATER: Final = ("trusted_proxies",)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -102,10 +103,12 @@ def load_settings(
     refuse_unknown(server_table, _SERVER_KEYS, "[server]")
     data = chosen("data", {}, None)
     public_url = chosen("public_url", server_table, None)
+    offload = chosen("offload", server_table, None)
     wharf = WharfSettings.from_tables(
         tables,
         data=None if data is None else Path(str(data)),
         public_url=public_url,  # type: ignore[arg-type]  # checked there
+        offload=offload,
     )
     return ServerSettings(
         host=str(chosen("host", server_table, DEFAULT_HOST)),

@@ -16,7 +16,7 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal, TypeAlias
 from urllib.parse import unquote, urlsplit
 
 from wharfinger.errors import ConfigError
@@ -25,6 +25,8 @@ from wharfinger.names import show
 from wharfinger.service.collections import DEFAULT_COLLECTIONS, Collection
 
 DEFAULT_DATA: Final = Path("data")
+# How the web server in front is told to send a file itself.
+Offload: TypeAlias = Literal["nginx", "sendfile"]
 # What a configuration file may hold; `server` belongs to the stand-alone server.
 SECTIONS: Final = ("server", "store", "catalog", "collections", "delivery")
 # Sections that the design names and this version does not serve yet: an error says so.
@@ -51,9 +53,13 @@ class WharfSettings:
             such as "https://app.example.org"; none by default.
         revalidate_private: browsers may keep private files, and ask before each use whether
             they may still show them; by default they keep nothing.
+        offload: stored files are handed to the web server in front to send, by
+            `X-Accel-Redirect` ("nginx") or `X-Sendfile` ("sendfile"); its group may read them
+            then. None: they are sent from here.
 
     Raises:
-        ConfigError: public_url is no http or https address, or one of cors_origins no origin.
+        ConfigError: public_url is no http or https address, one of cors_origins no origin, or
+            offload another word.
     """
 
     data: Path = DEFAULT_DATA
@@ -63,6 +69,7 @@ class WharfSettings:
     public_url: str | None = None
     cors_origins: tuple[str, ...] = ()
     revalidate_private: bool = False
+    offload: Offload | None = None
 
     def __post_init__(self) -> None:
         everything = {collection.name: collection for collection in DEFAULT_COLLECTIONS}
@@ -72,6 +79,7 @@ class WharfSettings:
         object.__setattr__(self, "cors_origins", _checked_origins(self.cors_origins))
         if not isinstance(self.revalidate_private, bool):
             raise ConfigError("revalidate_private must be true or false.")
+        _check_offload(self.offload)
 
     def with_collections(self, more: Mapping[str, Collection]) -> WharfSettings:
         """Return the same settings with further collections, which win over those of the same name."""
@@ -94,6 +102,7 @@ class WharfSettings:
         *,
         data: Path | None = None,
         public_url: str | None = None,
+        offload: object = None,
     ) -> WharfSettings:
         """Return the settings that the tables of a configuration file describe.
 
@@ -101,6 +110,7 @@ class WharfSettings:
             tables: what `read_toml` returned.
             data: the data folder, if a flag or the environment named one: it wins.
             public_url: the same for the public address.
+            offload: how files are handed to the web server in front, if they are.
 
         Raises:
             ConfigError: a section or key is unknown, or a value is wrong.
@@ -123,6 +133,7 @@ class WharfSettings:
             public_url=public_url,
             cors_origins=delivery.get("cors_origins", ()),  # type: ignore[arg-type]  # checked there
             revalidate_private=delivery.get("revalidate_private", False),  # type: ignore[arg-type]
+            offload=offload,  # type: ignore[arg-type]
         )
 
 
@@ -182,6 +193,21 @@ def _checked_public_url(value: object) -> str | None:
             hint='Write it like "https://files.example.org" or "https://example.org/storage".',
         )
     return value.rstrip("/")
+
+
+def _check_offload(value: object) -> None:
+    """Raise ConfigError when there is no such way to hand files over."""
+    if value is None or value in ("nginx", "sendfile"):
+        return
+    if value == "redirect":
+        raise ConfigError(
+            'offload = "redirect" is not part of this version yet.',
+            hint="It comes with object stores.",
+        )
+    raise ConfigError(
+        f"offload {show(str(value))!r} is not known.",
+        hint='"nginx" (X-Accel-Redirect) or "sendfile" (X-Sendfile); leave it out to send from here.',
+    )
 
 
 def _checked_origins(values: object) -> tuple[str, ...]:
