@@ -37,19 +37,26 @@ def plain_answer(request: web.BaseRequest, memory: Memory) -> web.StreamResponse
         return None
     if not path.startswith("/files/") or "%" in path or "?" in path or "#" in path:
         return None
-    authorization = ""
+    authorization = offered = ""
     for name, value in request.headers.items():
         lower = name.lower()
         if lower not in _HARMLESS:
             if lower == "connection" and value.lower() == "keep-alive":
                 continue
-            return None
+            if lower != "x-sendfile-type" or offered:
+                return None
+            offered = value
         if lower == "authorization":
             if authorization:
                 return None
             authorization = value
     kept = memory.find(path, authorization)
-    return None if kept is None else _PlainResponse.of(kept)
+    if kept is None:
+        return None
+    if offered and kept.named is not None and memory.offloading.takes(offered):
+        kept.rendered_named = kept.rendered_named or _head_of(kept.named)
+        return _PlainResponse(bytearray(kept.rendered_named + _date()))
+    return _PlainResponse.of(kept)
 
 
 class _PlainResponse(web.StreamResponse):

@@ -57,16 +57,23 @@ def examine(settings: WharfSettings) -> Iterator[Finding]:
 
 
 def _data_folder(settings: WharfSettings) -> Finding:
-    return _folder("data folder", settings.data, "choose another folder with --data")
+    return _folder(
+        "data folder", settings.data, "choose another folder with --data",
+        handed_over=settings.offload is not None and settings.store_folder == settings.data,
+    )  # fmt: skip
 
 
 def _store_folder(settings: WharfSettings) -> Finding:
     if settings.store_folder == settings.data:
         return Finding("store folder", "ok", "It is the data folder.")
-    return _folder("store folder", settings.store_folder, "change [store] url")
+    return _folder(
+        "store folder", settings.store_folder, "change [store] url",
+        handed_over=settings.offload is not None,
+    )  # fmt: skip
 
 
-def _folder(check: str, folder: Path, otherwise: str) -> Finding:
+def _folder(check: str, folder: Path, otherwise: str, *, handed_over: bool) -> Finding:
+    """Judge a folder; where a web server sends the files, its group may pass through it."""
     if not folder.exists():
         parent = next(near for near in folder.absolute().parents if near.exists())
         if parent.is_dir() and os.access(parent, os.W_OK | os.X_OK):
@@ -80,7 +87,7 @@ def _folder(check: str, folder: Path, otherwise: str) -> Finding:
             check, "failure", f"{folder} cannot be written by this user.",
             "Run this as the service's user, or give that user the folder (chown).",
         )  # fmt: skip
-    if folder.stat().st_mode & 0o077:
+    if folder.stat().st_mode & (0o067 if handed_over else 0o077):
         return Finding(
             check, "warning", f"{folder} can be entered by other users.", f"chmod 700 {folder}"
         )

@@ -26,7 +26,7 @@ from wharfinger.service import keyring
 from wharfinger.service.collections import Collection
 from wharfinger.service.links import DEFAULT_EXPIRES_IN, Links
 from wharfinger.service.receiving import Reception, finish_all
-from wharfinger.service.settings import WharfSettings, read_toml
+from wharfinger.service.settings import Offload, WharfSettings, read_toml
 from wharfinger.service.sweeping import SweepReport, end_file, sweep
 from wharfinger.service.tokens import Tokens
 from wharfinger.stores import LocalStore, Store
@@ -88,6 +88,7 @@ class Wharf:
         config: str | os.PathLike[str] | None = None,
         collections: Iterable[Collection] = (),
         public_url: str | None = None,
+        offload: Offload | None = None,
         scanner: Scanner | None = None,
     ) -> Self:
         """Return the service in a folder, with embedded defaults or a configuration file.
@@ -99,6 +100,8 @@ class Wharf:
             config: a `wharfinger.toml`; its `[server]` section is for the stand-alone server.
             collections: further places for files; they win over those of `config`.
             public_url: the address under which others reach the service.
+            offload: hand stored files to the web server in front to send: "nginx" by
+                `X-Accel-Redirect`, "sendfile" by `X-Sendfile`. Its group may read them then.
             scanner: asked about every file before it is accepted.
 
         Raises:
@@ -107,7 +110,10 @@ class Wharf:
         tables = read_toml(Path(config)) if config is not None else {}
         more = {collection.name: collection for collection in collections}
         settings = WharfSettings.from_tables(
-            tables, data=Path(data) if data is not None else None, public_url=public_url
+            tables,
+            data=Path(data) if data is not None else None,
+            public_url=public_url,
+            offload=offload,
         )
         return cls(settings.with_collections(more), scanner=scanner)
 
@@ -390,7 +396,10 @@ class Wharf:
             with self._alone():
                 return _Parts(
                     pid=os.getpid(),
-                    store=self._given_store or LocalStore(self.settings.store_folder),
+                    store=self._given_store
+                    or LocalStore(
+                        self.settings.store_folder, group_reads=self.settings.offload is not None
+                    ),
                     keys=keyring.KeyRing(data / "keys"),
                     catalog=Catalog(self.settings.catalog_file),
                 )

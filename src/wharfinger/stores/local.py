@@ -9,7 +9,8 @@ leaves nothing to clean.
     ROOT/staging/          unnamed or .part files on their way in
 
 Folders are 0700 and files 0600: nothing here is served by anybody but the service,
-and nothing is ever executed (ASVS 5.3.1). Paths are made from our own ids alone.
+and nothing is ever executed (ASVS 5.3.1). Paths are made from our own ids alone. Where a web
+server in front sends the published files, their group may read them: 0750 and 0640.
 """
 
 from __future__ import annotations
@@ -46,13 +47,16 @@ class LocalStore:
 
     Args:
         root: the folder; it and its parents are made when missing.
+        group_reads: the group of the process may read what is published, by its path; what
+            is there already keeps its modes.
 
     Raises:
         DataFolderError: the folder cannot be made or is not a folder.
     """
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, *, group_reads: bool = False) -> None:
         self.root = root
+        self._group_reads = group_reads
         self._files = root / "files"
         self._staging = root / "staging"
         self._open_count = _OpenCount()
@@ -61,6 +65,8 @@ class LocalStore:
         try:
             for folder in (self._files, self._staging):
                 folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            if group_reads:
+                _open_to_group(root, self._files)
             _sync_folder(root)
         except OSError as error:
             raise DataFolderError(
@@ -81,6 +87,8 @@ class LocalStore:
         if not isinstance(staging, LocalStaging):
             raise TypeError("this store publishes only what it staged")
         folder = self._shard(_checked(file_id))
+        if self._group_reads:  # whatever the process's umask is
+            os.fchmod(staging.fileno(), 0o640)
         with _full_disk_is_storage_full():
             self._make_shard(folder)
             folder_fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
@@ -152,6 +160,8 @@ class LocalStore:
             if folder.name in self._durable_shards:
                 return
             folder.mkdir(mode=0o700, exist_ok=True)
+            if self._group_reads:
+                folder.chmod(0o750)
             _sync_folder(self._files)
             self._durable_shards.add(folder.name)
 
@@ -250,6 +260,14 @@ def _checked(file_id: str) -> str:
     if _ID.fullmatch(file_id) is None:
         raise NotFound
     return file_id
+
+
+def _open_to_group(root: Path, files: Path) -> None:
+    """Let the group reach the published files by their names, and nothing beside them."""
+    for folder, more in ((root, 0o010), (files, 0o050)):
+        mode = stat.S_IMODE(folder.stat().st_mode)
+        if mode & more != more:
+            folder.chmod(mode | more)
 
 
 def _sync_folder(folder: Path) -> None:

@@ -78,7 +78,7 @@ class Exchange:
         except Exception as error:  # noqa: BLE001 - the outermost function: every error is an answer
             return self._interface.refusal(error, self._head)
         if isinstance(outcome, Answer):
-            return self._marked(outcome)
+            return self._interface.memory.offloading.hand_off(self._head, self._marked(outcome))
         self._wanted = outcome
         return None
 

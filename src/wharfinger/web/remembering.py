@@ -24,6 +24,7 @@ from wharfinger.service import Wharf
 from wharfinger.units import KIB
 from wharfinger.web.answers import Answer, FileBody
 from wharfinger.web.delivering import deliver
+from wharfinger.web.offloading import Offloading
 from wharfinger.web.requests import RequestHead
 
 SMALL: Final = 128 * KIB
@@ -40,10 +41,18 @@ _AT_ONCE: Final[int | None] = getattr(os, "RWF_NOWAIT", None)
 class Kept:
     """A small file and what HTTP needs to know of it. The file is closed when nobody holds this."""
 
-    __slots__ = ("_descriptor", "answer", "believed_until", "rendered", "until", "what")
+    __slots__ = (
+        "_descriptor", "answer", "believed_until", "named", "rendered", "rendered_named", "until",
+        "what",
+    )  # fmt: skip
 
     def __init__(
-        self, descriptor: int, answer: Answer, what: Representation, until: datetime | None
+        self,
+        descriptor: int,
+        answer: Answer,
+        what: Representation,
+        until: datetime | None,
+        named: Answer | None = None,
     ) -> None:
         self._descriptor = descriptor
         self.answer = answer
@@ -51,8 +60,12 @@ class Kept:
         self.what = what
         self.until = until
         self.believed_until = time.monotonic() + LONGEST
+        self.named = named
+        """The answer that leaves the sending to the web server in front, if there is one."""
         self.rendered = b""
         """Room for a shell: the head as it goes over the wire."""
+        self.rendered_named = b""
+        """The same of `named`."""
 
     def read_into(self, buffer: memoryview) -> bool:
         """Fill a buffer of the file's length; False when that would wait, or went wrong."""
@@ -72,6 +85,7 @@ class Memory:
 
     def __init__(self, wharf: Wharf, *, most: int = _MOST) -> None:
         self._wharf = wharf
+        self.offloading = Offloading(wharf.settings)
         self._most = most
         self._entries: dict[tuple[str, str], Kept] = {}
         self._epoch = -1
@@ -94,6 +108,8 @@ class Memory:
         kept = None if key is None else self.find(*key)
         if kept is None:
             return None
+        if kept.named is not None and self.offloading.is_plain(head):
+            return kept.named
         content = bytearray(kept.what.length)
         if not kept.read_into(memoryview(content)):
             return None
@@ -115,7 +131,8 @@ class Memory:
             except (OSError, AttributeError):  # a store that keeps no files
                 return
             plain = replace(answer, body=b"", again=None)
-            self._keep(key, epoch, Kept(descriptor, plain, again.what, again.until))
+            named = self.offloading.named(answer)
+            self._keep(key, epoch, Kept(descriptor, plain, again.what, again.until, named))
 
         return keep
 
@@ -149,12 +166,18 @@ def with_bytes(answer: Answer) -> Answer:
 _OK: Final = 200
 
 
+# Fields that change the head of a 200 (RFC 9530 section 4).
+_WISHES: Final = ("Want-Repr-Digest", "Want-Content-Digest")
+
+
 def _key(head: RequestHead) -> tuple[str, str] | None:
     if head.method not in ("GET", "HEAD") or not head.path.startswith("/files/"):
         return None
     if head.query or head.length != 0:
         return None
     if head.principal is not None:  # the application's sign-in is asked every time
+        return None
+    if any(name in head.headers for name in _WISHES):  # its answer is not the plain one
         return None
     lines = head.headers.get_all("Authorization")
     if len(lines) > 1:
