@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import logging
 import os
 import resource
+import socket
+import threading
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -150,6 +153,53 @@ def test_everything_else_gets_one_answer(trusted: Path, name: str) -> None:
     with pytest.raises(NotFound) as refused:
         open_inside(trusted, name, now=NOW)
     assert str(refused.value) == "There is nothing here for you."
+
+
+@pytest.mark.parametrize("name", ["null", "zero", "tty", "fd/0", "stdin"])
+def test_devices_and_what_a_process_has_open_are_not_files(name: str) -> None:
+    with pytest.raises(NotFound):
+        open_inside(Path("/dev"), name, now=NOW)
+
+
+def test_a_socket_is_not_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)  # a socket's path is short
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind("socket")
+        with pytest.raises(NotFound):
+            open_inside(tmp_path, "socket", now=NOW)
+
+
+def test_a_folder_that_is_swapped_for_a_link_meanwhile_leads_nowhere(
+    trusted: Path, tmp_path: Path
+) -> None:
+    """Somebody who may write into the folder races against the walk."""
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (outside / "b c.txt").write_bytes(b"outside")
+    place = trusted / "deep" / "er"
+    aside = trusted / "deep" / "aside"
+    link = trusted / "deep" / "link"
+    link.symlink_to("../../outside")
+    stop = threading.Event()
+
+    def swap() -> None:
+        while not stop.is_set():
+            place.rename(aside)
+            link.rename(place)
+            place.rename(link)
+            aside.rename(place)
+
+    swapping = threading.Thread(target=swap)
+    swapping.start()
+    seen = set()
+    try:
+        for _ in range(3000):
+            with contextlib.suppress(NotFound):
+                seen.add(read(open_inside(trusted, "deep/er/b c.txt", now=NOW)))
+    finally:
+        stop.set()
+        swapping.join()
+    assert seen <= {b"deeper"}
 
 
 @pytest.mark.parametrize("name", [None, 7, b"a.txt"])
