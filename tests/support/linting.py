@@ -49,10 +49,14 @@ def complaints(
     linter.process_headers(_encoded(headers))
     linter.feed_content(body)
     linter.finish_content(True)
+    meant = set(MEANT)
+    if linter.headers.parsed.get("content-type", ("",))[0] == "multipart/byteranges":
+        # It must not have the field that httplint misses (RFC 9110 section 15.3.7.2).
+        meant.add("PARTIAL_WITHOUT_RANGE")
     return [
         f"{type(note).__name__} in {note.subject}: {note.summary}"
         for note in linter.notes
-        if note.level in {levels.BAD, levels.WARN} and type(note).__name__ not in MEANT
+        if note.level in {levels.BAD, levels.WARN} and type(note).__name__ not in meant
     ]
 
 

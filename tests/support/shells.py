@@ -172,7 +172,7 @@ class Browser:
         finally:
             connection.close()
         wrong = complaints(method, self.url + path, sent, found.status, pairs, found.body)
-        assert not wrong, (method, path, found, wrong)
+        assert not wrong, (method, path, found.status, pairs, wrong)
         return found
 
     def raw(self, data: bytes, *, half_close: bool = False) -> bytes:
