@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import signal
 import subprocess
+import sys
 import threading
 from pathlib import Path
 
@@ -280,3 +281,25 @@ def test_the_real_peer_echoes(httpbin: str, folder: Path) -> None:
 def test_a_connection_that_breaks_is_a_network_error(peer: StartPeer, folder: Path) -> None:
     (folder / "a.bin").write_bytes(bytes(20_000_000))
     assert wharf("put", "a.bin", peer(Exchange.reset, reads_body=False).url).code == 6
+
+
+def test_a_plain_transfer_loads_nothing_that_it_does_not_need(
+    peer: StartPeer, folder: Path
+) -> None:
+    """Each of these takes longer to load than curl takes for the whole transfer."""
+    (folder / "a.txt").write_bytes(b"hello")
+    code = (
+        "import sys\nfrom wharfinger.cli import cli, output\n"
+        "assert output.run(cli, sys.argv[1:]) == 0\n"
+        "heavy = ('urllib3', 'email', 'http', 'logging', 'asyncio', 'rich', 'PIL', 'http_sf')\n"
+        "sys.stderr.write(str([name for name in heavy if name in sys.modules]))"
+    )
+    url = peer(saying(created({}))).url
+    for arguments in (["put", "a.txt", url], ["put", "--raw", "a.txt", url]):
+        done = subprocess.run(
+            [sys.executable, "-c", code, *arguments],
+            capture_output=True,
+            check=True,
+            env=environment(),
+        )
+        assert done.stderr == b"[]"

@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING, Final
 from wharfinger.client.answers import FIRST_ERROR, response_error
 from wharfinger.client.request import Request
 from wharfinger.client.tus_abilities import ask_abilities, check_abilities
-from wharfinger.client.tus_sender import MAX_REPLY, RESUMABLE, Sender, at, reply_of
+from wharfinger.client.tus_replies import MAX_REPLY, at, reply_of
+from wharfinger.client.tus_sender import RESUMABLE, Sender
 from wharfinger.client.tus_state import Part, State, state_key
 from wharfinger.client.tus_stream import ahead, in_chunks
 from wharfinger.client.tus_upload import Upload

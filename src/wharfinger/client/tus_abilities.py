@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from wharfinger.client.answers import FIRST_ERROR, response_error
 from wharfinger.client.request import Request
-from wharfinger.client.tus_sender import MAX_REPLY, worth_again
+from wharfinger.client.tus_replies import MAX_REPLY, worth_again
 from wharfinger.errors import BadResponse, ResponseError, TooLarge, TransferError, UsageError
 from wharfinger.names import show
 from wharfinger.protocol import tus

@@ -17,8 +17,8 @@ from threading import Lock
 from typing import TYPE_CHECKING, Final
 
 from wharfinger.client.answers import FIRST_ERROR, response_error
-from wharfinger.client.reply import Reply
 from wharfinger.client.request import Request, harmless_fields
+from wharfinger.client.tus_replies import at, reply_of, worth_again
 from wharfinger.client.tus_upload import Keeping, Upload, Window
 from wharfinger.errors import (
     AddressRefused,
@@ -43,7 +43,6 @@ if TYPE_CHECKING:
 _WITH_CREATION: Final = 1024 * 1024
 # What a checksum covers is lost as a whole when the connection breaks.
 _CHECKSUM_CHUNK: Final = 8 * 1024 * 1024
-MAX_REPLY: Final = 4 * 1024 * 1024
 _MAX_ANEW: Final = 3
 RESUMABLE: Final = ("Tus-Resumable", tus.VERSION)
 _UPLOADED: Final = frozenset({200, 204})
@@ -308,29 +307,3 @@ class Sender:
         for block in upload.content.blocks(upload.part.start + upload.offset, count):
             hasher.update(block)
         return [("Upload-Checksum", tus.checksum(algorithm, hasher.digest()))]
-
-
-def worth_again(error: TransferError | ResponseError) -> bool:
-    """Return whether waiting may help, where nothing was changed by the request."""
-    if isinstance(error, ResponseError):
-        return tus.after("", error.status) is Next.WAIT
-    return error.retryable
-
-
-def reply_of(answer: Answer) -> Reply:
-    """Read an answer to its end. Raises BadResponse for one that is too long."""
-    body = answer.read(MAX_REPLY + 1)
-    if len(body) > MAX_REPLY:
-        raise BadResponse(f"The server's reply is longer than {MAX_REPLY} bytes.")
-    return Reply(status=answer.status, headers=answer.headers, body=body, posted_to=str(answer.url))
-
-
-def at(reply: Reply, url: Url) -> Reply:
-    """Return a reply that knows the address of its upload."""
-    return Reply(
-        status=reply.status,
-        headers=reply.headers,
-        body=reply.body,
-        posted_to=reply.posted_to,
-        upload_url=str(url),
-    )
