@@ -6,6 +6,7 @@ import unicodedata
 
 import pytest
 import werkzeug.http
+from aiohttp.multipart import content_disposition_filename, parse_content_disposition
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -46,6 +47,8 @@ NAMES: list[tuple[str, str | None]] = [
     ("<script>alert(1)</script>.png", "<script>alert(1)<_script>.png"),
     ("x' OR 1=1 --.txt", None),
     ("=?utf-8?q?x?=.txt", None),
+    ("=?utf-8?q?evil=2Eexe?=", None),
+    ("=?utf-8?b?ZXZpbC5leGU=?=", None),
     ("filename*=UTF-8''evil.exe", None),
     ('x"; filename="evil.exe', None),
     ("x; filename=evil.exe", None),
@@ -95,6 +98,12 @@ def by_werkzeug(value: str) -> str | None:
     return werkzeug.http.parse_options_header(value)[1].get("filename")
 
 
+def by_aiohttp(value: str) -> str | None:
+    kind, parameters = parse_content_disposition(value)
+    assert kind == "attachment"
+    return content_disposition_filename(parameters)
+
+
 def by_us(value: str) -> str | None:
     return parse_disposition(value).name
 
@@ -116,9 +125,10 @@ def test_a_name_arrives_at_every_reader_and_ends_no_field(name: str, expected: s
     value = format_disposition("attachment", name)
     assert value.isascii()
     assert value.isprintable()
-    assert not re.search(r"%[0-9A-Fa-f]{2}", fallback(value))
+    assert not re.search(r"%[0-9A-Fa-f]{2}|=\?", fallback(value))
     assert by_us(value) == (name if expected is None else expected)
     assert by_werkzeug(value) == (name if expected is None else expected)
+    assert by_aiohttp(value) == (name if expected is None else expected)
     # A reader of RFC 2183 takes the first of the two.
     assert by_stdlib(value) == fallback(value)
 
@@ -132,6 +142,7 @@ def test_a_name_arrives_at_every_reader_and_ends_no_field(name: str, expected: s
         ("€.txt", "attachment; filename=\"_.txt\"; filename*=UTF-8''%E2%82%AC.txt"),
         ('a"b.txt', "attachment; filename=\"a_b.txt\"; filename*=UTF-8''a%22b.txt"),
         ("%41.txt", "attachment; filename=\"_41.txt\"; filename*=UTF-8''%2541.txt"),
+        ("=?utf-8?q?x?=", "attachment; filename=\"=_utf-8?q?x?=\"; filename*=UTF-8''%3D%3Futf-8%3Fq%3Fx%3F%3D"),
         ("½.txt", "attachment; filename=\"12.txt\"; filename*=UTF-8''%C2%BD.txt"),
         ("ä(*',).txt", "attachment; filename=\"a(*',).txt\"; filename*=UTF-8''%C3%A4%28%2A%27%2C%29.txt"),
         ("\r\n", "attachment"),
@@ -155,6 +166,7 @@ def test_any_name_arrives_without_what_may_not_be_sent(name: str) -> None:
     assert value.isprintable()
     arrived = by_us(value)
     assert by_werkzeug(value) == arrived
+    assert by_aiohttp(value) == arrived
     if arrived is not None:
         assert not {unicodedata.category(character) for character in arrived} & {"Cc", "Cs"}
         assert "/" not in arrived

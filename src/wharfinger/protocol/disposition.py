@@ -27,8 +27,9 @@ _EXT_VALUE: Final = re.compile(
     r"(?P<text>(?:[A-Za-z0-9!#$&+.^_`|~-]|%[0-9A-Fa-f]{2})*+)"
 )
 _CHARSETS: Final = {"utf-8": "utf-8", "iso-8859-1": "latin-1"}
-# A reader that unescapes where it should not must find nothing: RFC 6266 appendix D.
-_LOOKS_ESCAPED: Final = re.compile(r"%(?=[0-9A-Fa-f]{2})")
+# A reader that unescapes where it should not must find nothing (RFC 6266 appendix D): browsers
+# read percent-escapes and encoded words (RFC 2047) in a plain filename.
+_LOOKS_ESCAPED: Final = re.compile(r"%(?=[0-9A-Fa-f]{2})|(?<==)\?")
 
 
 # Controls, formats (the bidirectional ones among them), surrogates, line separators; the two
