@@ -4,6 +4,7 @@ import email.message
 import re
 import unicodedata
 
+import pyrfc6266
 import pytest
 import werkzeug.http
 from aiohttp.multipart import content_disposition_filename, parse_content_disposition
@@ -129,6 +130,7 @@ def test_a_name_arrives_at_every_reader_and_ends_no_field(name: str, expected: s
     assert by_us(value) == (name if expected is None else expected)
     assert by_werkzeug(value) == (name if expected is None else expected)
     assert by_aiohttp(value) == (name if expected is None else expected)
+    assert pyrfc6266.parse_filename(value) == (name if expected is None else expected)
     # A reader of RFC 2183 takes the first of the two.
     assert by_stdlib(value) == fallback(value)
 
