@@ -6,9 +6,11 @@ import gc
 import hashlib
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta, timezone
+from pathlib import Path
 from typing import Any
 
 import pytest
+from flask import Flask
 from flask.typing import ResponseReturnValue
 
 from flask_ext.conftest import Ask
@@ -16,6 +18,7 @@ from support import samples
 from wharfinger import StoredFile, Wharf
 from wharfinger.errors import UsageError
 from wharfinger.flask import Wharfinger
+from wharfinger.service import WharfSettings
 
 DIGITS = b"0123456789"
 SAFE_HEADERS = {
@@ -224,3 +227,25 @@ def test_what_is_not_there_is_404_as_a_problem(ask: Ask, files: Wharfinger, whar
         assert (answer.status, answer.code) == (404, "not-found")
     gone = ask(lambda: files.deliver(stored))
     assert (gone.status, gone.code) == (404, "not-found")
+
+
+def test_a_web_server_in_front_that_offers_it_sends_the_file(
+    app: Flask, ask: Ask, tmp_path: Path
+) -> None:
+    with Wharf(WharfSettings(data=tmp_path / "offloaded", offload="nginx")) as wharf:
+        files = Wharfinger(app, wharf=wharf)
+        stored = wharf.receive([DIGITS], collection="files", name="digits.txt")
+
+        def view() -> ResponseReturnValue:
+            return files.deliver(stored, download_name="Ziffern.txt")
+
+        offer = {"X-Sendfile-Type": "X-Accel-Redirect"}
+        handed = ask(view, headers=offer)
+        assert (handed.status, handed.body) == (200, b"")
+        assert handed.headers["x-accel-redirect"].startswith("/wharfinger-files/")
+        assert handed.headers["content-disposition"] == 'attachment; filename="Ziffern.txt"'
+        assert ask(view).body == DIGITS  # whoever comes past it gets the bytes
+        known = {**offer, "If-None-Match": handed.headers["etag"]}
+        assert ask(view, headers=known).status == 304
+        whole = ask(lambda: files.deliver(stored, conditional=False), headers=offer)
+        assert (whole.status, whole.body) == (200, DIGITS)

@@ -49,7 +49,8 @@ class Delivering(Application):
         """Return the response that sends a stored file, with ranges and preconditions.
 
         Permission is the view's business. The content came from users, so types that a
-        browser could run are attachments whatever is asked.
+        browser could run are attachments whatever is asked. With `WHARFINGER_OFFLOAD` a web
+        server in front that offers it sends the bytes.
 
         Args:
             file: a record, or the id of one.
@@ -91,7 +92,8 @@ class Delivering(Application):
         )
         opened = guarded(wharf.open_file(stored), stored.size)
         head = delivery_head(conditional=conditional)
-        return response(deliver(head, what, opened, now=wharf.now()))
+        answer = deliver(head, what, opened, now=wharf.now())
+        return response(self._state.interface.memory.offloading.hand_off(head, answer))
 
     def deliver_path(
         self,
