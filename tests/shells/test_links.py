@@ -394,7 +394,9 @@ def test_a_link_that_anybody_may_use_any_number_of_times_leads_straight_to_its_f
     anyone: Browser, wharf: Wharf, ten: StoredFile
 ) -> None:
     link = wharf.share(ten.id)
-    assert anyone.ask("GET", path_of(link), headers=BROWSER).body == TEN
+    answer = anyone.ask("GET", path_of(link), headers=BROWSER)
+    assert answer.body == TEN
+    assert answer.headers["x-robots-tag"] == "noindex, nofollow"
 
 
 HOSTILE = {

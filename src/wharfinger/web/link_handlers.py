@@ -24,7 +24,7 @@ from wharfinger.web.answers import Answer, FileBody, Watch, empty_answer, json_a
 from wharfinger.web.asking import Asked, JsonBody, Wanted
 from wharfinger.web.delivering import deliver, private_caching, stored_representation
 from wharfinger.web.intake import Intaken
-from wharfinger.web.page import error_page, file_page
+from wharfinger.web.page import NO_ROBOTS, error_page, file_page
 from wharfinger.web.page_choice import VARY, wants_page
 from wharfinger.web.representing import link_record, link_url
 from wharfinger.web.requests import RequestHead
@@ -81,8 +81,8 @@ def _delivery(
         claim_id = _known_claim(asked.head, stored)
     if claim_id is not None:
         what = replace(what, etag=_tag(stored, claim_id))
-    if vary:
-        what = replace(what, headers=(*what.headers, VARY))
+    headers = (*what.headers, NO_ROBOTS, VARY) if vary else (*what.headers, NO_ROBOTS)
+    what = replace(what, headers=headers)
     # Also for HEAD: opening it is the proof that it can be handed out.
     file = asked.wharf.open_file(stored)
     return deliver(asked.head, what, file, now=asked.wharf.now())

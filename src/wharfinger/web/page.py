@@ -43,6 +43,8 @@ button:focus-visible { outline: 3px solid var(--act); outline-offset: 3px }
 """
 
 _STYLE_DIGEST: Final = base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()
+# What is shared by a link is not for search engines, wherever somebody puts the address.
+NO_ROBOTS: Final = ("X-Robots-Tag", "noindex, nofollow")
 # Nothing runs and nothing is fetched; the one form may go where it came from.
 _POLICY: Final = (
     f"default-src 'none'; style-src 'sha256-{_STYLE_DIGEST}'; form-action 'self'; "
@@ -57,7 +59,7 @@ _HEADERS: Final[HeaderPairs] = (
     ("Cross-Origin-Resource-Policy", "same-origin"),
     ("Cross-Origin-Opener-Policy", "same-origin"),
     ("Referrer-Policy", "no-referrer"),
-    ("X-Robots-Tag", "noindex, nofollow"),
+    NO_ROBOTS,
     VARY,
 )
 
