@@ -1,7 +1,9 @@
 """Downloads against curl, and against what people use from Python: one large file, many small ones.
 
-A figure is a whole command, start to exit, unless its row says "call alone". `get` judges the
-content, computes the SHA-256, syncs and renames; none of the others does any of these.
+A figure is a whole command, start to exit, unless its row says "alone". `get` judges the
+content, computes the SHA-256, syncs and renames; none of the others does any of these, so
+small files are also compared with curl and a sync of each file after it, and with the floor:
+threads that write, sync and name as many files and fetch nothing.
 Programs that are not installed have no row.
 """
 
@@ -11,6 +13,7 @@ import importlib.util
 import os
 import shutil
 import sys
+import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -41,6 +44,25 @@ with httpx.stream("GET", sys.argv[1], timeout=60) as answer, open(sys.argv[2], "
 _POOCH = """
 import os, sys, pooch
 pooch.retrieve(sys.argv[1], None, fname=os.path.basename(sys.argv[2]), path=os.path.dirname(sys.argv[2]))
+"""
+# Nothing is fetched: what remains is the floor for whoever keeps files as `get` does.
+_DISK_ALONE = """
+import os, sys, threading, time
+names = sorted(os.listdir(sys.argv[1]))
+content = [open(os.path.join(sys.argv[1], name), "rb").read() for name in names]
+folder = os.open(sys.argv[2], os.O_RDONLY)
+def keep(first):
+    for name, data in list(zip(names, content))[first::8]:
+        file = os.open(".", os.O_TMPFILE | os.O_RDWR, 0o666, dir_fd=folder)
+        os.write(file, data)
+        os.fsync(file)
+        os.link(f"/proc/self/fd/{file}", name, dst_dir_fd=folder, follow_symlinks=True)
+        os.close(file)
+threads = [threading.Thread(target=keep, args=(n,)) for n in range(8)]
+started = time.perf_counter()
+[thread.start() for thread in threads], [thread.join() for thread in threads]
+os.fsync(folder)
+print(time.perf_counter() - started)
 """
 _CALL_ALONE = """
 import sys, time, wharfinger, wharfinger.client.downloading, wharfinger.net.pool
@@ -88,46 +110,63 @@ def large_file(
 def small_files(
     plan: Plan, peer: Server, secure: Server, root: Path, scratch: Path
 ) -> Iterator[Row]:
-    """Yield many small files, eight at a time."""
+    """Yield many small files, eight at a time; and what the disk alone takes for as many."""
     names = _make_small_files(root / "small")
-    target = scratch / "many"
+    many = scratch / "many"
     env = _trusting(secure)
     for scheme, server in (("http", peer), ("https", secure)):
+        many.mkdir()
         urls = [f"{server.url}/small/{name}" for name in names]
         listing = scratch / "list"
         listing.write_text("\n".join(urls) + "\n", "ascii")
         config = scratch / "curl.conf"
         config.write_text("".join(f'url = "{url}"\nremote-name\n' for url in urls), "ascii")
-        ours = [*WHARFINGER, "get", "-i", str(listing), str(target), "--at-once", str(AT_ONCE)]
-        curl = [find("curl"), "-fsS", "--parallel", "--parallel-max", str(AT_ONCE)]
-        curl += ["--output-dir", str(target), "-K", str(config)]
-        alone = [sys.executable, "-c", _CALL_ALONE, str(listing), str(target)]
 
-        def afresh(target: Path = target) -> None:
-            shutil.rmtree(target)
-            target.mkdir()
+        def ours(into: Path, listing: Path = listing) -> list[str]:
+            return [*WHARFINGER, "get", "-i", str(listing), str(into), "--at-once", str(AT_ONCE)]
 
-        target.mkdir()
+        def alone(into: Path, listing: Path = listing) -> list[str]:
+            return [sys.executable, "-c", _CALL_ALONE, str(listing), str(into)]
+
+        def curl(into: Path, config: Path = config) -> list[str]:
+            command = [find("curl"), "-fsS", "--parallel", "--parallel-max", str(AT_ONCE)]
+            return [*command, "--output-dir", str(into), "-K", str(config)]
+
+        def disk(into: Path) -> list[str]:
+            return [sys.executable, "-c", _DISK_ALONE, str(root / "small"), str(into)]
+
         figures = medians(
             {
-                "get": _files_a_second(ours, env),
-                "alone": _files_a_second(alone, env, says_seconds=True),
-                "curl": _files_a_second(curl, env),
+                "get": _files_a_second(ours, many, env),
+                "alone": _files_a_second(alone, many, env, says_seconds=True),
+                "curl": _files_a_second(curl, many, env),
+                "curl, synced": _files_a_second(curl, many, env, synced=True),
+                "disk": _files_a_second(disk, many, env, says_seconds=True),
             },
             plan.rounds,
-            after_each=afresh,
         )
         what = f"get {SMALL_FILES} files of {SMALL_SIZE // 1024} KiB over {scheme}"
-        for name, words in (("get", what), ("alone", "the same, the call alone")):
+        for name, words, theirs, against in (
+            ("get", what, "curl", f"curl --parallel-max {AT_ONCE}"),
+            ("get", what, "curl, synced", "the same, then sync of each file"),
+            ("alone", "the same, the call alone", "curl", f"curl --parallel-max {AT_ONCE}"),
+            (
+                "alone",
+                "the same, the call alone",
+                "curl, synced",
+                "the same, then sync of each file",
+            ),
+            ("alone", "the same, the call alone", "disk", "the disk alone: write, sync, name"),
+        ):
             yield Row(
                 measure=words,
                 unit="files/s",
                 ours=figures[name],
-                against=f"curl --parallel-max {AT_ONCE}",
-                theirs=figures["curl"],
+                against=against,
+                theirs=figures[theirs],
             )
-        yield _memory(f"{scheme}: peak memory", peak_memory(ours, env=env))
-        shutil.rmtree(target)
+        yield _memory(f"{scheme}: peak memory", peak_memory(ours(_afresh(many)), env=env))
+        shutil.rmtree(many)
 
 
 def _others(url: str, target: Path) -> dict[str, list[str]]:
@@ -163,13 +202,28 @@ def _rate(size: int, command: Sequence[str], env: Mapping[str, str]) -> Callable
 
 
 def _files_a_second(
-    command: Sequence[str], env: Mapping[str, str], *, says_seconds: bool = False
+    command: Callable[[Path], Sequence[str]],
+    many: Path,
+    env: Mapping[str, str],
+    *,
+    says_seconds: bool = False,
+    synced: bool = False,
 ) -> Callable[[], float]:
     def measure() -> float:
-        run = timed(command, env=env)
-        return SMALL_FILES / (float(run.stdout) if says_seconds else run.seconds)
+        into = _afresh(many)
+        run = timed(command(into), env=env)
+        seconds = float(run.stdout) if says_seconds else run.seconds
+        if synced:
+            seconds += timed([find("sync"), str(into), *map(str, into.iterdir())]).seconds
+        return SMALL_FILES / seconds
 
     return measure
+
+
+def _afresh(many: Path) -> Path:
+    # Nothing is removed between two runs: ext4 looks at every inode that was freed lately
+    # before it gives out a new one, which would be charged to whoever comes next.
+    return Path(tempfile.mkdtemp(dir=many))
 
 
 def _memory(measure: str, peak: int) -> Row:

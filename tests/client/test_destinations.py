@@ -102,7 +102,7 @@ def test_of_many_who_publish_at_once_one_wins(tmp_path: Path) -> None:
         opened = Folder(place)
         partial = Partial(opened, "name")
         partial.begin(Source(url="u", query="", validator="", size=None))
-        partial.write([b"downloaded"])
+        partial.opened.append([b"downloaded"])
         barrier = threading.Barrier(2)
         rival_won: list[bool] = []
 
@@ -142,7 +142,7 @@ def test_a_part_that_was_swapped_is_not_published(tmp_path: Path) -> None:
     with Folder(tmp_path) as opened:
         partial = Partial(opened, "name")
         partial.begin(Source(url="u", query="", validator="", size=None))
-        partial.write([b"downloaded"])
+        partial.opened.append([b"downloaded"])
         (tmp_path / "name.part").unlink()
         (tmp_path / "name.part").write_bytes(b"planted")
         with pytest.raises(DestinationUnsafe):
@@ -162,7 +162,7 @@ def test_without_links_the_rename_does_not_overwrite_either(
     for name in ("free", "taken"):
         partial = Partial(opened, name)
         partial.begin(Source(url="u", query="", validator="", size=None))
-        partial.write([b"downloaded"])
+        partial.opened.append([b"downloaded"])
         if name == "taken":
             (tmp_path / name).write_bytes(b"rival")
             with pytest.raises(DestinationExists):

@@ -17,7 +17,7 @@ from support.content import HTML
 from support.folders import listing
 from support.peer import Exchange, response
 from wharfinger import Client
-from wharfinger.client.partial import Partial
+from wharfinger.client.contents import Contents
 from wharfinger.errors import (
     ActiveContent,
     IntegrityError,
@@ -318,13 +318,13 @@ def test_a_file_with_holes_that_a_crash_left_is_begun_anew(
     peer: StartPeer, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     records: list[str] = []
-    real = Partial.write_at
+    real = Contents.write_at
 
-    def look(self: Partial, block: memoryview, offset: int) -> None:
+    def look(self: Contents, block: memoryview, offset: int) -> None:
         records.append(json.loads((folder / "out.bin.part.json").read_text())["validator"])
         real(self, block, offset)
 
-    monkeypatch.setattr(Partial, "write_at", look)
+    monkeypatch.setattr(Contents, "write_at", look)
     site = Site()
     fetch(peer(site).url)
     assert set(records) == {""}
@@ -336,7 +336,7 @@ def test_a_full_disk_under_a_part_is_that_error(
     def full(*_: object) -> None:
         raise StorageFull("The disk is full.")
 
-    monkeypatch.setattr(Partial, "write_at", full)
+    monkeypatch.setattr(Contents, "write_at", full)
     with pytest.raises(StorageFull):
         fetch(peer(Site()).url)
     assert listing(folder) == []

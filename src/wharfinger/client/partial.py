@@ -1,4 +1,4 @@
-"""A file that is being downloaded: `NAME.part` and its sidecar, until it is whole.
+"""Where a file is kept that is being downloaded: `NAME.part` and its sidecar, until it is whole.
 
 The destination holds the whole verified file or is untouched. What is not whole lies
 next to it as `NAME.part` with `NAME.part.json`, which records from where it came and
@@ -14,8 +14,6 @@ sidecars would cost more than the rest of the work.
 from __future__ import annotations
 
 import contextlib
-import errno
-import fcntl
 import hashlib
 import os
 import stat
@@ -25,20 +23,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from wharfinger import names
-from wharfinger.client.folder import is_ours_alone, local_error
+from wharfinger.client.claiming import claim
+from wharfinger.client.contents import Contents
+from wharfinger.client.folder import local_error
 from wharfinger.client.sidecar import Sidecar
 from wharfinger.errors import DestinationExists, DestinationUnsafe, LocalFileError
-from wharfinger.net import cancelling
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
-
     from wharfinger.client.folder import Folder
     from wharfinger.client.sidecar import Source
 
-_BLOCK: Final = 512 * 1024
 _SMALL: Final = 64 * 1024
-_WRITE_BACK: Final = 8 * 1024 * 1024
 _SUFFIX: Final = ".part"
 _RECORD_SUFFIX: Final = ".part.json"
 
@@ -64,8 +59,7 @@ class Partial:
         self._name = name
         self._part, record = beside(name)
         self._sidecar = Sidecar(folder, record)
-        self._file = -1
-        self.size = self._sent_to_disk = 0
+        self._contents: Contents | None = None
         self._mode = 0o600
         self._unnamed = False
 
@@ -77,7 +71,23 @@ class Partial:
     @property
     def exists(self) -> bool:
         """Whether a partial file is open."""
-        return self._file >= 0
+        return self._contents is not None
+
+    @property
+    def opened(self) -> Contents:
+        """The partial file itself.
+
+        Raises:
+            LocalFileError: it is not open.
+        """
+        if self._contents is None:
+            raise LocalFileError(f"{self._folder.shown(self._part)} is closed.")
+        return self._contents
+
+    @property
+    def size(self) -> int:
+        """How many bytes there are to go on from."""
+        return 0 if self._contents is None else self._contents.size
 
     def check_destination(self, name: str | None = None, *, overwrite: bool) -> None:
         """Refuse a destination that would be overwritten unasked, or that is no plain file.
@@ -116,33 +126,15 @@ class Partial:
         if source is None:
             return None
         try:
-            self._open(0)
+            opened = self._open(0)
         except FileNotFoundError:
             return None
         except OSError as error:
             raise self._failed(error) from error
-        self.size = os.fstat(self._file).st_size
+        opened.size = os.fstat(opened.descriptor).st_size
         self._mode = source.mode
         self._source = source
         return source
-
-    def blocks(self, length: int) -> Iterator[memoryview]:
-        """Yield the first `length` bytes of the partial file; it is cut to that length."""
-        buffer = memoryview(bytearray(_BLOCK))
-        offset = 0
-        try:
-            os.ftruncate(self._file, length)
-            while offset < length:
-                cancelling.check()
-                count = os.preadv(self._file, [buffer], offset)
-                if count == 0:
-                    raise LocalFileError(f"{self._folder.shown(self._part)} became shorter.")
-                offset += count
-                yield buffer[:count]
-            os.lseek(self._file, length, os.SEEK_SET)
-        except OSError as error:
-            raise self._failed(error) from error
-        self.size = self._sent_to_disk = length
 
     # --- writing ---------------------------------------------------------------------------
 
@@ -158,34 +150,14 @@ class Partial:
             LocalFileError, StorageFull: the file system.
         """
         try:
-            if self._file >= 0:
-                os.ftruncate(self._file, 0)
-                os.lseek(self._file, 0, os.SEEK_SET)
+            if self._contents is not None:
+                self._contents.cut(0)
             elif not self._create_unnamed(source.size):
                 self._create()
-            self.size = self._sent_to_disk = 0
             self._source = source
             if not self._unnamed:
-                self._check_room(source.size or 0)
+                self.opened.check_room(source.size or 0)
                 self._record(source)
-        except OSError as error:
-            raise self._failed(error) from error
-
-    def write(self, blocks: Iterable[bytes | memoryview]) -> None:
-        """Append blocks.
-
-        Raises:
-            StorageFull: the disk is full, or a limit on file sizes was hit.
-            LocalFileError: the file system.
-        """
-        try:
-            for block in blocks:
-                view = memoryview(block)
-                while view:
-                    count = os.write(self._file, view)
-                    self.size += count
-                    view = view[count:]
-            self._write_back()
         except OSError as error:
             raise self._failed(error) from error
 
@@ -203,43 +175,14 @@ class Partial:
         except OSError as error:
             raise self._failed(error) from error
 
-    def write_at(self, block: memoryview, offset: int) -> None:
-        """Write a block at a place; from any thread.
-
-        Raises:
-            LocalFileError, StorageFull: the file system.
-        """
-        try:
-            while block:
-                count = os.pwrite(self._file, block, offset)
-                block, offset = block[count:], offset + count
-        except OSError as error:
-            raise self._failed(error) from error
-
-    def read_at(self, buffer: memoryview, offset: int) -> int:
-        """Fill the beginning of a buffer from a place, and return how many bytes.
-
-        Raises:
-            LocalFileError: the file system, or there is nothing.
-        """
-        try:
-            count = os.preadv(self._file, [buffer], offset)
-        except OSError as error:
-            raise self._failed(error) from error
-        if count == 0:
-            raise LocalFileError(f"{self._folder.shown(self._part)} became shorter.")
-        return count
-
     def gather(self, length: int) -> None:
         """Cut the file behind the bytes that were written in order, or behind `length`.
 
         Raises:
             LocalFileError, StorageFull: the file system.
         """
-        self.size = max(self.size, length)
         try:
-            os.ftruncate(self._file, self.size)
-            os.lseek(self._file, self.size, os.SEEK_SET)
+            self.opened.cut(max(self.size, length))
             self._record(self._source)
         except OSError as error:
             raise self._failed(error) from error
@@ -255,7 +198,7 @@ class Partial:
             LocalFileError, StorageFull: the file system.
         """
         try:
-            os.fsync(self._file)
+            self.opened.sync()
             if self._unnamed and overwrite:
                 self._give_name()
             if self._unnamed:
@@ -271,7 +214,7 @@ class Partial:
     def discard(self) -> None:
         """Remove the partial file and its sidecar."""
         self._unnamed, unnamed = False, self._unnamed
-        if self._file >= 0 and not unnamed:
+        if self._contents is not None and not unnamed:
             self._folder.remove(self._part)
             self._sidecar.remove()
         self.close()
@@ -281,26 +224,15 @@ class Partial:
         if self._unnamed:
             with contextlib.suppress(OSError):  # what cannot be kept is fetched again
                 self._keep()
-        if self._file >= 0:
-            os.close(self._file)
-            self._file = -1
+        if self._contents is not None:
+            self._contents.close()
+            self._contents = None
 
     # --- details ---------------------------------------------------------------------------
 
-    def _check_room(self, size: int) -> None:
-        disk = os.fstatvfs(self._file)
-        free = disk.f_bavail * disk.f_frsize
-        if disk.f_blocks and size > free:  # some network file systems tell nothing
-            raise OSError(errno.ENOSPC, f"{size} bytes are to come and {free} are free")
-
-    def _write_back(self) -> None:
-        # The disk begins while the rest is on its way, so that the sync at the end finds
-        # little to do: 0.01 s for a GiB, not 0.3 s. On Linux this advice starts writing and
-        # drops only what is clean, which nothing is that was written just now.
-        fresh = self.size - self._sent_to_disk
-        if fresh >= _WRITE_BACK and hasattr(os, "posix_fadvise"):
-            os.posix_fadvise(self._file, self._sent_to_disk, fresh, os.POSIX_FADV_DONTNEED)
-            self._sent_to_disk = self.size
+    def _taken(self, descriptor: int) -> Contents:
+        self._contents = Contents(descriptor, lambda: self._folder.shown(self._part))
+        return self._contents
 
     def _create_unnamed(self, size: int | None) -> bool:
         if size is None or size > _SMALL or not _has_unnamed_files():
@@ -308,7 +240,7 @@ class Partial:
         if self._folder.lstat(self._part) is not None:
             return False
         try:
-            self._file = self._folder.open_unnamed()
+            self._taken(self._folder.open_unnamed())
         except OSError:
             return False  # not on this file system; a real error shows with the named file
         self._unnamed = True
@@ -320,22 +252,24 @@ class Partial:
 
     def _give_name(self) -> None:
         """Make an unnamed file a partial one like others; raises OSError."""
-        self._mode = stat.S_IMODE(os.fstat(self._file).st_mode)
-        os.fchmod(self._file, 0o600)
-        self._folder.name_unnamed(self._file, self._part)
+        descriptor = self.opened.descriptor
+        self._mode = stat.S_IMODE(os.fstat(descriptor).st_mode)
+        os.fchmod(descriptor, 0o600)
+        self._folder.name_unnamed(descriptor, self._part)
         self._unnamed = False
 
     def _appear(self, name: str) -> None:
         try:
-            self._folder.name_unnamed(self._file, name)
+            self._folder.name_unnamed(self.opened.descriptor, name)
         except FileExistsError:
             self.check_destination(name, overwrite=False)
             raise
         self._unnamed = False
 
     def _move(self, name: str, *, overwrite: bool) -> None:
-        os.fchmod(self._file, self._mode)
-        ours, there = os.fstat(self._file), self._folder.lstat(self._part)
+        descriptor = self.opened.descriptor
+        os.fchmod(descriptor, self._mode)
+        ours, there = os.fstat(descriptor), self._folder.lstat(self._part)
         if there is None or (ours.st_ino, ours.st_dev) != (there.st_ino, there.st_dev):
             raise DestinationUnsafe(f"{self._folder.shown(self._part)} was replaced.")
         if overwrite:
@@ -350,54 +284,29 @@ class Partial:
         if self._folder.lstat(self._part) is None:
             self._sidecar.check()
         try:
-            self._open(os.O_CREAT | os.O_EXCL)
+            opened = self._open(os.O_CREAT | os.O_EXCL)
         except FileExistsError:
             if self._sidecar.read() is None and not self._folder.is_link(self._part):
                 raise DestinationExists(
                     f"{self._folder.shown(self._part)} exists and is no partial download of ours.",
                     hint="Remove it, or choose another destination.",
                 ) from None
-            self._open(0)
-            os.ftruncate(self._file, 0)
-            os.fchmod(self._file, 0o600)
+            opened = self._open(0)
+            opened.cut(0)
+            os.fchmod(opened.descriptor, 0o600)
             self._mode = self._read_mode()
         else:
             # The empty file has the mode that the folder and the umask give to new files;
             # nobody else reads it before it is whole. It is never executable.
-            self._mode = stat.S_IMODE(os.fstat(self._file).st_mode) & 0o666
-            os.fchmod(self._file, 0o600)
+            self._mode = stat.S_IMODE(os.fstat(opened.descriptor).st_mode) & 0o666
+            os.fchmod(opened.descriptor, 0o600)
 
     def _read_mode(self) -> int:
         record = self._sidecar.read()
         return 0o600 if record is None else record.mode
 
-    def _open(self, flags: int) -> None:
-        descriptor = self._folder.open(self._part, os.O_RDWR | flags, 0o666)
-        try:
-            self._lock(descriptor)
-        except BaseException:
-            os.close(descriptor)
-            raise
-        self._file = descriptor
-
-    def _lock(self, descriptor: int) -> None:
-        shown = self._folder.shown(self._part)
-        if not is_ours_alone(os.fstat(descriptor)):
-            raise DestinationUnsafe(
-                f"{shown} is not a plain file of yours alone.",
-                hint="Somebody else could change it afterwards: remove it, or choose another folder.",
-            )
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise LocalFileError(
-                f"Another download is writing {shown}.",
-                hint="Wait for it, or choose another destination.",
-            ) from None
-        # It may have been published by the one who held the lock a moment ago.
-        there = self._folder.lstat(self._part)
-        if there is None or there.st_ino != os.fstat(descriptor).st_ino:
-            raise LocalFileError(f"Another download has just finished {shown}.")
+    def _open(self, flags: int) -> Contents:
+        return self._taken(claim(self._folder, self._part, flags))
 
     def _record(self, source: Source, *, sync: bool = False) -> None:
         self._sidecar.write(replace(source, mode=self._mode), sync=sync)

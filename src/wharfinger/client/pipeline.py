@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from wharfinger.inspection import Buffer
 
-_BUFFER: Final = 1024 * 1024
+_BUFFER: Final = 512 * 1024
 _FIRST_BUFFER: Final = 128 * 1024
 _RING: Final = 4
 _THREADS_FROM: Final = 1024 * 1024

@@ -123,7 +123,7 @@ class FileSink:
     def blocks(self, length: int) -> Iterator[memoryview]:
         """Yield the bytes that are held."""
         self.started = True
-        return self._partial.blocks(length)
+        return self._partial.opened.blocks(length)
 
     def begin(self, offer: Offer) -> None:
         """Make an empty partial file."""
@@ -138,7 +138,7 @@ class FileSink:
 
     def write(self, blocks: Iterable[bytes | memoryview]) -> None:
         """Append to the partial file."""
-        self._partial.write(blocks)
+        self._partial.opened.append(blocks)
 
     def scatter(self) -> None:
         """Note that the partial file may have holes."""
@@ -146,11 +146,11 @@ class FileSink:
 
     def write_at(self, block: memoryview, offset: int) -> None:
         """Write into the partial file."""
-        self._partial.write_at(block, offset)
+        self._partial.opened.write_at(block, offset)
 
     def read_at(self, buffer: memoryview, offset: int) -> int:
         """Read from the partial file."""
-        return self._partial.read_at(buffer, offset)
+        return self._partial.opened.read_at(buffer, offset)
 
     def gather(self, length: int) -> None:
         """Cut the partial file before its first hole."""
