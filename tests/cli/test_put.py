@@ -43,14 +43,14 @@ def test_the_record_of_a_service_is_printed(peer: StartPeer, folder: Path) -> No
     ran = wharf("put", "a.txt", f"{server.url}/uploads/files")
     assert ran.text == f"abc  5  text/plain  {server.url}/files/abc\n"
     ran = wharf("put", "--json", "a.txt", f"{server.url}/uploads/files")
-    assert ran.records == [{**RECORD, "url": f"{server.url}/files/abc"}]
+    assert ran.records == [{**RECORD, "url": f"{server.url}/files/abc", "file": "a.txt"}]
 
 
 def test_a_raw_upload_answers_its_record(peer: StartPeer, folder: Path) -> None:
     (folder / "a.txt").write_bytes(b"hello")
     server = peer(saying(created(RECORD)))
     ran = wharf("put", "--raw", "--json", "a.txt", f"{server.url}/uploads/files")
-    assert ran.records == [{**RECORD, "url": f"{server.url}/files/abc"}]
+    assert ran.records == [{**RECORD, "url": f"{server.url}/files/abc", "file": "a.txt"}]
     assert server.last.body == b"hello"
 
 
@@ -92,7 +92,7 @@ def test_some_failed_is_an_exit_code_of_its_own(peer: StartPeer, folder: Path) -
     server = peer(saying(created({}, Location="/files/1")))
     ran = wharf("put", "a.png", "b.png", "absent.png", server.url, "--policy", "images")
     assert ran.code == 3
-    assert ran.text == f"{server.url}/files/1\n"
+    assert ran.text == f"a.png: {server.url}/files/1\n"
     assert "2 of 3 files failed" in ran.err
     assert "error: b.png: " in ran.err
     assert "error: absent.png: absent.png does not exist. (source-missing)" in ran.err
@@ -193,7 +193,18 @@ def test_several_files_are_sent_at_the_same_time(peer: StartPeer, folder: Path) 
     server = peer(handler)
     ran = wharf("put", *names, server.url, "--raw", "--at-once", "3")
     assert (ran.code, ran.err) == (0, "")
-    assert sorted(ran.text.splitlines()) == [f"{server.url}/files/{name}" for name in names]
+    assert sorted(ran.text.splitlines()) == [f"{name}: {server.url}/files/{name}" for name in names]
+
+
+def test_a_line_of_several_says_whose_it_is(peer: StartPeer, folder: Path) -> None:
+    for name in ("a", "b"):
+        (folder / name).write_bytes(b"hello")
+    record = peer(saying(created(RECORD)))
+    ran = wharf("put", "--raw", "a", "b", record.url)
+    line = f"abc  5  text/plain  {record.url}/files/abc"
+    assert sorted(ran.text.splitlines()) == [f"a: {line}", f"b: {line}"]
+    ran = wharf("put", "a", "b", peer(saying(created({}))).url)
+    assert sorted(ran.text.splitlines()) == ["a: 201", "b: 201"]
 
 
 def test_each_of_several_is_told_of_when_it_is_there(peer: StartPeer, folder: Path) -> None:
@@ -213,9 +224,9 @@ def test_each_of_several_is_told_of_when_it_is_there(peer: StartPeer, folder: Pa
         env=environment(),
     )
     assert process.stdout is not None
-    assert process.stdout.readline() == f"{server.url}/quick\n".encode()
+    assert process.stdout.readline() == f"quick: {server.url}/quick\n".encode()
     quick_was_told.set()
-    assert process.communicate(timeout=20)[0] == f"{server.url}/slow\n".encode()
+    assert process.communicate(timeout=20)[0] == f"slow: {server.url}/slow\n".encode()
     assert process.returncode == 0
 
 
@@ -225,7 +236,7 @@ def test_several_as_json_are_one_object_each(peer: StartPeer, folder: Path) -> N
     ran = wharf("put", "--json", "a.txt", "absent.txt", f"{server.url}/uploads/files")
     assert ran.code == 3
     by_outcome = {"error" in record: record for record in ran.records}
-    assert by_outcome[False]["id"] == "abc"
+    assert (by_outcome[False]["id"], by_outcome[False]["file"]) == ("abc", "a.txt")
     assert by_outcome[True]["error"]["code"] == "source-missing"
     assert by_outcome[True]["error"]["file"] == "absent.txt"
     assert ran.err == ""

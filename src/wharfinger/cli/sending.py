@@ -108,19 +108,23 @@ def _size_of_all(files: Sequence[str]) -> int | None:
 def _tell(result: UploadResult) -> None:
     file = str(result.file)
     if result.reply is not None:
-        _report(file, result.reply)
+        _report(file, result.reply, several=True)
     elif result.error is not None:
         output.fail(result.error, subject=file)
 
 
-def _report(file: str, reply: Reply) -> None:
+def _report(file: str, reply: Reply, *, several: bool = False) -> None:
+    # Several files are told of as they come: each line says whose it is.
+    whose = f"{names.show(file)}: "
     records = _records(reply)
     for record in records:
         address = record.get("url") if len(records) > 1 else reply.url
-        output.emit({**record, "url": address}, _shown(record, address))
+        text = (whose if several else "") + _shown(record, address)
+        output.emit({**record, "url": address, "file": file}, text)
     if not records:
-        shown = names.show(reply.url or "", limit=4096) or f"{names.show(file)}: {reply.status}"
-        output.emit({"file": file, "status": reply.status, "url": reply.url}, shown)
+        address = names.show(reply.url or "", limit=4096)
+        text = address if address and not several else whose + (address or str(reply.status))
+        output.emit({"file": file, "status": reply.status, "url": reply.url}, text)
 
 
 def _records(reply: Reply) -> list[dict[str, object]]:
