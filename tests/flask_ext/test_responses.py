@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 from wsgiref.util import FileWrapper
@@ -57,3 +58,25 @@ def test_a_server_that_reads_its_wrapper_to_the_end_sends_the_span_alone(
     )
     assert (answer.body, _Wrapper.made) == (body, wrapped)
     assert answer.headers["content-length"] == str(len(body))
+
+
+def test_several_parts_are_read_by_us_and_their_file_is_closed(
+    app: Flask, files: Wharfinger, ask: Ask
+) -> None:
+    content = bytes(range(250)) * 10_000
+    (Path(app.root_path) / "large.bin").write_bytes(content)
+    app.add_url_rule("/large", "large", lambda: files.deliver_path(".", "large.bin"))
+    _Wrapper.made = 0
+    answer = ask(
+        "/large",
+        headers={"Range": "bytes=2000000-2400000,0-1500000"},
+        environ_overrides={"SERVER_SOFTWARE": "gunicorn/27.0.1", "wsgi.file_wrapper": _Wrapper},
+    )
+    assert (answer.status, _Wrapper.made) == (206, 0)
+    assert answer.headers["content-length"] == str(len(answer.body))
+    boundary = answer.headers["content-type"].partition("boundary=")[2]
+    parts = answer.body.split(f"--{boundary}".encode())[1:-1]
+    found = [part.partition(b"\r\n\r\n")[2][:-2] for part in parts]
+    assert found == [content[2_000_000:2_400_001], content[:1_500_001]]
+    names = [os.path.realpath(link) for link in Path("/proc/self/fd").iterdir()]
+    assert not [name for name in names if name.endswith("large.bin")]
