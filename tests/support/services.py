@@ -9,6 +9,7 @@ from pathlib import Path
 from wharfinger import Collection, Policy, Wharf
 from wharfinger.scanners import Scanner
 from wharfinger.service import WharfSettings
+from wharfinger.service.settings import Offload
 from wharfinger.stores import Store
 
 
@@ -40,11 +41,13 @@ def make_wharf(
     scanner: Scanner | None = None,
     collections: Iterable[Collection] = COLLECTIONS,
     public_url: str | None = None,
+    offload: Offload | None = None,
 ) -> Wharf:
     settings = WharfSettings(
         data=folder,
         collections={collection.name: collection for collection in collections},
         public_url=public_url,
+        offload=offload,
     )
     if clock is None:
         return Wharf(settings, store=store, scanner=scanner)
