@@ -70,6 +70,9 @@ def test_opening_moves_it_because_a_crash_may_have_kept_a_revocation_from_doing_
 
 REVOKE = """
 import sys
+
+from wharfinger import Wharf
+
 with Wharf.open(sys.argv[1]) as wharf:
     print("open", flush=True)
     sys.stdin.readline()
