@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import threading
 from pathlib import Path
@@ -14,6 +15,7 @@ from support.content import HTML
 from support.folders import listing
 from support.peer import Exchange, response
 from wharfinger import DownloadReport, DownloadResult
+from wharfinger.client.folder import Folder
 from wharfinger.errors import (
     ActiveContent,
     AddressRefused,
@@ -159,6 +161,38 @@ def test_each_result_is_told_in_the_callers_thread(peer: StartPeer, folder: Path
     report = fetch([f"{url}/a", "nonsense", f"{url}/b"], on_result=tell)
     assert sorted(result.url for result in told) == sorted(r.url for r in report.results)
     assert threads == {threading.get_ident()}
+
+
+def test_a_result_is_told_when_its_name_is_durable(
+    peer: StartPeer, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    durable: set[str] = set()
+    told: list[str] = []
+
+    def sync(_folder: Folder) -> None:
+        durable.update(entry.name for entry in folder.iterdir())
+
+    def tell(result: DownloadResult) -> None:
+        assert result.name in durable
+        told.append(result.name)
+
+    monkeypatch.setattr(Folder, "sync", sync)
+    url = peer(answer).url
+    assert fetch([f"{url}/f{n}" for n in range(20)], on_result=tell).failed == ()
+    assert len(told) == 20
+
+
+def test_a_folder_that_cannot_be_synced_is_an_error_of_its_files(
+    peer: StartPeer, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_folder: Folder) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(Folder, "sync", fail)
+    url = peer(answer).url
+    report = fetch([f"{url}/a", f"{url}/missing"], concurrency=1)
+    assert [type(result.error) for result in report.results] == [LocalFileError, ResponseError]
+    assert report.size == 0
 
 
 def test_an_interruption_ends_all_of_them_and_leaves_what_can_be_resumed(
