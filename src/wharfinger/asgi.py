@@ -12,7 +12,7 @@ import asyncio
 import contextvars
 import inspect
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, MutableMapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, MutableMapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
@@ -24,6 +24,7 @@ from wharfinger.service import Principal, Wharf
 from wharfinger.units import MIB
 from wharfinger.web import Answer, Exchange, FileBody, RequestHead, WebInterface
 from wharfinger.web.exchange import error_answer
+from wharfinger.web.proxies import Proxies
 from wharfinger.web.remembering import SMALL, with_bytes
 
 __all__ = ["App", "create_app"]
@@ -42,7 +43,9 @@ _THREADS: Final = 16
 PATHSEND: Final = "http.response.pathsend"
 
 
-def create_app(wharf: Wharf, *, authorize: Authorize | None = None) -> App:
+def create_app(
+    wharf: Wharf, *, authorize: Authorize | None = None, trusted_proxies: Sequence[str] = ()
+) -> App:
     """Return the whole HTTP interface of a service as an ASGI application, to run or to mount.
 
     Args:
@@ -50,15 +53,26 @@ def create_app(wharf: Wharf, *, authorize: Authorize | None = None) -> App:
         authorize: the application's own sign-in: a function (plain or async) from the
             ASGI scope to a `Principal`, or None for nobody; a plain one runs in a thread.
             Bearer tokens work besides it. Requests that change something and rest on a cookie need a same-origin proof.
+        trusted_proxies: addresses and networks of proxies that are believed what their
+            X-Forwarded-* fields say of the client; "unix" for a socket in the file system.
+            Leave it out when the server does that itself (uvicorn's --proxy-headers).
+
+    Raises:
+        ConfigError: one of trusted_proxies is no address and no network.
     """
-    return App(wharf, authorize)
+    return App(wharf, authorize, trusted_proxies)
 
 
 class App:
     """An ASGI application over one service."""
 
-    def __init__(self, wharf: Wharf, authorize: Authorize | None = None) -> None:
-        self._interface = WebInterface(wharf)
+    def __init__(
+        self,
+        wharf: Wharf,
+        authorize: Authorize | None = None,
+        trusted_proxies: Sequence[str] = (),
+    ) -> None:
+        self._interface = WebInterface(wharf, proxies=Proxies(trusted_proxies))
         self._authorize = authorize
         self._pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="wharfinger")
 
@@ -153,6 +167,8 @@ class App:
         try:
             while not gone.done():
                 block = await self._run(partial(next, blocks, b""))
+                if body.pace is not None:
+                    await asyncio.wait([gone], timeout=body.pace.wait_for(len(block)))
                 await send({"type": "http.response.body", "body": block, "more_body": bool(block)})
                 if not block:
                     break
@@ -184,7 +200,7 @@ def _path_of(body: FileBody) -> str | None:
     Stored files never change and are never replaced, so what the path leads to now is what
     it leads to until the file is removed.
     """
-    if len(body.pieces) > 1 or body.watch is not None:
+    if len(body.pieces) > 1 or body.is_ours:
         return None
     try:
         descriptor = body.file.fileno()
@@ -224,6 +240,7 @@ def _head(scope: Scope) -> RequestHead:
         # Both at once is how one request is smuggled inside another (RFC 9112 section 6.1);
         # not every server refuses it.
         framed=not (length and "Transfer-Encoding" in headers),
+        client=(scope.get("client") or ("",))[0] or "",
     )
 
 

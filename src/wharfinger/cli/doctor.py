@@ -27,7 +27,7 @@ def command(*, data: str | None, config: str | None) -> int:
     from wharfinger.service.doctor import examine
 
     broken = False
-    for finding in examine(settings.wharf):
+    for finding in examine(settings.wharf, workers=settings.workers):
         broken = broken or finding.grade == "failure"
         record = {
             "check": finding.check,

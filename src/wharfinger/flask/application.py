@@ -9,7 +9,7 @@ from typing import TypeAlias
 from flask import Flask, Response, current_app
 
 from wharfinger.errors import ConfigError, UsageError, WharfingerError
-from wharfinger.flask.configuration import wharf_from
+from wharfinger.flask.configuration import proxies_from, wharf_from
 from wharfinger.flask.requests import request_head
 from wharfinger.flask.responses import response
 from wharfinger.service import Principal, Wharf
@@ -44,7 +44,7 @@ class Application:
     def init_app(self, app: Flask, *, wharf: Wharf | None = None) -> None:
         """Make the extension work in this application. Raises ConfigError."""
         wharf = wharf or wharf_from(app)
-        app.extensions["wharfinger"] = State(wharf, WebInterface(wharf))
+        app.extensions["wharfinger"] = State(wharf, WebInterface(wharf, proxies=proxies_from(app)))
         if WharfingerError not in app.error_handler_spec[None][None]:  # the application's own wins
             app.register_error_handler(WharfingerError, _error_response)
 

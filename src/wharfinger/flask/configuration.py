@@ -13,6 +13,7 @@ from wharfinger.errors import ConfigError
 from wharfinger.keys import refuse_unknown
 from wharfinger.service import Collection, Wharf
 from wharfinger.service.settings import WharfSettings, read_toml
+from wharfinger.web.proxies import Proxies
 
 _CONFIG_KEYS: Final = (
     "WHARFINGER_DATA",
@@ -20,6 +21,7 @@ _CONFIG_KEYS: Final = (
     "WHARFINGER_PUBLIC_URL",
     "WHARFINGER_COLLECTIONS",
     "WHARFINGER_OFFLOAD",
+    "WHARFINGER_TRUSTED_PROXIES",
 )
 
 
@@ -54,3 +56,11 @@ def wharf_from(app: Flask) -> Wharf:
             {name: Collection.from_mapping(name, table) for name, table in more.items()}
         )
     )
+
+
+def proxies_from(app: Flask) -> Proxies:
+    """Return the proxies that the application's configuration trusts. Raises ConfigError."""
+    named = app.config.get("WHARFINGER_TRUSTED_PROXIES", ())
+    if not isinstance(named, (list, tuple)) or not all(isinstance(one, str) for one in named):
+        raise ConfigError("WHARFINGER_TRUSTED_PROXIES must be a list of addresses and networks.")
+    return Proxies(named)

@@ -25,6 +25,7 @@ from wharfinger.flask.trusted import open_inside
 from wharfinger.flask.wishes import Wishes
 from wharfinger.service import StoredFile
 from wharfinger.web import Answer
+from wharfinger.web.answers import paced
 from wharfinger.web.delivering import PRIVATE, deliver, representation, stored_representation
 
 # The application's own files: they may change, so a cache asks before it uses its copy.
@@ -93,6 +94,7 @@ class Delivering(Application):
         opened = guarded(wharf.open_file(stored), stored.size)
         head = delivery_head(conditional=conditional)
         answer = deliver(head, what, opened, now=wharf.now())
+        answer = paced(answer, wharf.pace(stored.collection))
         return response(self._state.interface.memory.offloading.hand_off(head, answer))
 
     def deliver_path(

@@ -91,6 +91,8 @@ class Interface(Application):
         head = request_head(
             path=f"/{path}", root=request.root_path.rstrip("/") + mount, principal=self._principal()
         )
+        if request.environ.get("wsgi.multiprocess"):
+            self._state.interface.limiting.notice_other_processes()
         exchange = self._state.interface.exchange(head)
         try:
             answer = exchange.begin()

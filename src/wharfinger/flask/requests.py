@@ -40,6 +40,7 @@ def request_head(
         or not chunked
         or bool(request.environ.get("wsgi.input_terminated")),
         principal=principal,
+        client=request.remote_addr or "",
     )
 
 

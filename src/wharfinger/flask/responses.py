@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterable, Iterator
 from typing import Any, BinaryIO, Final
 
@@ -46,8 +47,7 @@ def _file_iterable(body: FileBody) -> Iterable[bytes]:
     environ = request.environ
     wrapper = environ.get("wsgi.file_wrapper")
     size = _size_on_disk(body.file)
-    watched = body.watch is not None
-    if wrapper is not None and not watched and size is not None and len(body.pieces) == 1:
+    if wrapper is not None and not body.is_ours and size is not None and len(body.pieces) == 1:
         (span,) = body.pieces
         assert isinstance(span, Span)  # noqa: S101 - bytes stand only between spans
         whole = span.start == 0 and span.length == size
@@ -98,7 +98,11 @@ class _Pieces:
         self._body = body
 
     def __iter__(self) -> Iterator[bytes]:
-        yield from self._body.blocks(_BATCH)
+        pace = self._body.pace
+        for block in self._body.blocks(_BATCH):
+            if pace is not None:
+                time.sleep(pace.wait_for(len(block)))
+            yield block
         self._body.finished()
 
     def close(self) -> None:

@@ -8,6 +8,7 @@ both give the same answer.
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from email.utils import formatdate
 from typing import Final
 
@@ -30,8 +31,15 @@ _HARMLESS: Final = frozenset(
 )  # fmt: skip
 
 
-def plain_answer(request: web.BaseRequest, memory: Memory) -> web.StreamResponse | None:
-    """Return the answer to a plain GET if it can be given at once."""
+def plain_answer(
+    request: web.BaseRequest,
+    memory: Memory,
+    may_pass: Callable[[web.BaseRequest, Kept], bool] | None = None,
+) -> web.StreamResponse | None:
+    """Return the answer to a plain GET if it can be given at once.
+
+    What `may_pass` does not let through is left to the ordinary way, which says why.
+    """
     path = request.raw_path
     if request.method != hdrs.METH_GET or request.version != HttpVersion11:
         return None
@@ -53,10 +61,15 @@ def plain_answer(request: web.BaseRequest, memory: Memory) -> web.StreamResponse
     kept = memory.find(path, authorization)
     if kept is None:
         return None
+    response: web.StreamResponse | None
     if offered and kept.named is not None and memory.offloading.takes(offered):
         kept.rendered_named = kept.rendered_named or _head_of(kept.named)
-        return _PlainResponse(bytearray(kept.rendered_named + _date()))
-    return _PlainResponse.of(kept)
+        response = _PlainResponse(bytearray(kept.rendered_named + _date()))
+    else:
+        response = _PlainResponse.of(kept)
+    if response is None or (may_pass is not None and not may_pass(request, kept)):
+        return None
+    return response
 
 
 class _PlainResponse(web.StreamResponse):

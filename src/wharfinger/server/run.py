@@ -16,6 +16,7 @@ from wharfinger.server.settings import ServerSettings
 from wharfinger.server.supervising import supervise
 from wharfinger.server.worker import Worker
 from wharfinger.service import SCOPES, Wharf, keyring
+from wharfinger.web.proxies import Proxies
 
 log = logging.getLogger("wharfinger.server")
 
@@ -52,6 +53,13 @@ def serve(
     """
     if settings.certificate is not None:
         settings.certificate.context()  # what is wrong with it is said before anything is made
+    limits = settings.wharf.limits
+    if settings.workers > 1 and limits.is_given and not limits.is_shared:
+        log.warning(
+            "limits in memory:// with %d processes: each counts for itself, so that together they "
+            "let through as many times as much; give [limits] url a Redis",
+            settings.workers,
+        )
     wharf = Wharf(settings.wharf)
     with contextlib.closing(wharf), contextlib.closing(_listen(settings)) as listener:
         listening = Listening(
@@ -65,6 +73,7 @@ def serve(
                 wharf=wharf,
                 listener=listener,
                 certificate=settings.certificate,
+                proxies=Proxies(settings.trusted_proxies),
                 log_requests=log_requests,
             )
 

@@ -78,7 +78,7 @@ class Sender:
         coming: asyncio.Future[None] | None = None
         try:
             while position < end:
-                size = min(window.size, end - position)
+                size = body.portion(min(window.size, end - position))
                 cold = coming is not None
                 if coming is not None:
                     await coming
@@ -92,6 +92,7 @@ class Sender:
                     coming = asyncio.ensure_future(read)
                 else:
                     coming = None
+                await _keep_pace(body, size)
                 began = loop.time()
                 body.sending(size)
                 try:
@@ -117,10 +118,11 @@ class Sender:
         position, end = span.start, span.start + span.length
         amount = _Amount(*_BLOCKS)
         while position < end:
-            size = min(amount.size, end - position)
+            size = body.portion(min(amount.size, end - position))
             block = await self._run(partial(_read_at, body.file, position, size))
             if not block:
                 raise _too_short(request)
+            await _keep_pace(body, len(block))
             _transport(request)
             body.sending(len(block))
             began = loop.time()
@@ -175,6 +177,12 @@ class _Amount:
             self.size = min(self._most, self.size * 2)
         elif seconds > _SLOW:
             self.size = max(self._least, self.size // 2)
+
+
+async def _keep_pace(body: FileBody, size: int) -> None:
+    """Wait until so many bytes may go out."""
+    if body.pace is not None:
+        await asyncio.sleep(body.pace.wait_for(size))
 
 
 def _descriptor(file: BinaryIO) -> int | None:

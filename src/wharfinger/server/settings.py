@@ -11,6 +11,7 @@ from wharfinger.errors import ConfigError
 from wharfinger.keys import refuse_unknown
 from wharfinger.server.certificates import Certificate
 from wharfinger.service.settings import WharfSettings, read_toml, section
+from wharfinger.web.proxies import Proxies
 
 DEFAULT_HOST: Final = "127.0.0.1"
 DEFAULT_PORT: Final = 8080
@@ -35,16 +36,17 @@ VARIABLES: Final[Mapping[str, str]] = {
     "WHARFINGER_TOKEN_FILE": "a file with that token",
     "WHARFINGER_WORKERS": "the number of processes that serve",
 }
-_SERVER_KEYS: Final = ("host", "offload", "port", "public_url", "tls_cert", "tls_key", "workers")
-# Keys that the design names and this version does not serve yet: an error says so.
-_LATER: Final = ("trusted_proxies",)
+_SERVER_KEYS: Final = (
+    "host", "offload", "port", "public_url", "tls_cert", "tls_key", "trusted_proxies", "workers",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ServerSettings:
     """Where the server listens (port 0 picks a free one) and in how many processes.
 
-    With a `certificate` it speaks TLS, and nothing else. `sources` tells for every setting whether a flag, the environment, the file or a
+    With a `certificate` it speaks TLS, and nothing else. What `trusted_proxies` (addresses and
+    networks) say of clients is believed. `sources` tells for every setting whether a flag, the environment, the file or a
     default decided it.
     """
 
@@ -52,6 +54,7 @@ class ServerSettings:
     port: int
     workers: int = 1
     certificate: Certificate | None = None
+    trusted_proxies: tuple[str, ...] = ()
     wharf: WharfSettings
     config: Path | None
     sources: Mapping[str, str]
@@ -95,11 +98,6 @@ def load_settings(
     if config is None and path.exists():
         sources["config"] = "found in this folder"
     server_table = section(tables, "server", None)
-    for key in server_table:
-        if key in _LATER:
-            raise ConfigError(
-                f"[server] {key} is not part of this version yet.", hint="Take it out."
-            )
     refuse_unknown(server_table, _SERVER_KEYS, "[server]")
     data = chosen("data", {}, None)
     public_url = chosen("public_url", server_table, None)
@@ -117,6 +115,7 @@ def load_settings(
         certificate=_certificate(
             chosen("tls_cert", server_table, None), chosen("tls_key", server_table, None)
         ),
+        trusted_proxies=_proxies(server_table.get("trusted_proxies", ())),
         wharf=wharf,
         config=path if tables else None,
         sources=sources,
@@ -132,6 +131,16 @@ def _number(value: object, what: str, least: int, most: int) -> int:
     ):
         raise ConfigError(f"The {what} {text[:20]!r} is not a number from {least} to {most}.")
     return int(text)
+
+
+def _proxies(values: object) -> tuple[str, ...]:
+    if not isinstance(values, (list, tuple)) or not all(isinstance(one, str) for one in values):
+        raise ConfigError(
+            "trusted_proxies must be a list of addresses and networks.",
+            hint='Write it like ["127.0.0.1", "10.0.0.0/8"].',
+        )
+    Proxies(values)  # says what is wrong with one
+    return tuple(values)
 
 
 def _certificate(chain: object, key: object) -> Certificate | None:

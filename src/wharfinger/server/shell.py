@@ -24,7 +24,8 @@ from wharfinger.server.plain import plain_answer
 from wharfinger.server.sending import Sender
 from wharfinger.units import MIB
 from wharfinger.web import Answer, Exchange, FileBody, RequestHead, WebInterface
-from wharfinger.web.remembering import SMALL, with_bytes
+from wharfinger.web.proxies import Proxies
+from wharfinger.web.remembering import SMALL, Kept, with_bytes
 
 T = TypeVar("T")
 log = logging.getLogger("wharfinger.access")
@@ -66,7 +67,8 @@ class Shell:
         try:
             response = self._plainly(request) or await self._answer(request)
             if self._log_requests:
-                _log(request, response, time.perf_counter() - began)
+                took = time.perf_counter() - began
+                _log(request, response, took, self._interface.proxies)
             return response
         finally:
             self._running -= 1
@@ -84,7 +86,16 @@ class Shell:
                 await self._idle.wait()
 
     def _plainly(self, request: web.BaseRequest) -> web.StreamResponse | None:
-        return None if self._stopping else plain_answer(request, self._interface.memory)
+        limiting = self._interface.limiting
+        if self._stopping or not limiting.may_answer_at_once:
+            return None
+        may_pass = self._may_pass if limiting.counts else None
+        return plain_answer(request, self._interface.memory, may_pass)
+
+    def _may_pass(self, request: web.BaseRequest, kept: Kept) -> bool:
+        interface = self._interface
+        client = interface.proxies.client(request.remote or "", _headers(request))
+        return interface.limiting.may_pass(client, kept.principal, kept.what.length)
 
     async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
         head = _head(request)
@@ -135,12 +146,13 @@ class Shell:
         return await asyncio.get_running_loop().run_in_executor(self._pool, function)
 
 
-def _log(request: web.BaseRequest, response: web.StreamResponse, seconds: float) -> None:
+def _log(
+    request: web.BaseRequest, response: web.StreamResponse, seconds: float, proxies: Proxies
+) -> None:
     # The address of a link is its password (ASVS 14.2.1): the log shows that one was used.
     path = "/d/…" if request.path.startswith("/d/") else show(request.path)
-    log.info(
-        "%s %s %s %d %.0f ms", request.remote, request.method, path, response.status, seconds * 1000
-    )
+    client = proxies.client(request.remote or "-", _headers(request))
+    log.info("%s %s %s %d %.0f ms", client, request.method, path, response.status, seconds * 1000)
 
 
 def _with_small_file_read(answer: Answer | None) -> Answer | None:
@@ -188,10 +200,15 @@ def _head(request: web.BaseRequest) -> RequestHead:
         method=request.method,
         path=request.path,
         query=request.rel_url.raw_query_string,
-        headers=Headers((str(name), value) for name, value in request.headers.items()),
+        headers=_headers(request),
         scheme="https" if request.secure else "http",
         length=None if chunked else request.content_length or 0,
+        client=request.remote or "",
     )
+
+
+def _headers(request: web.BaseRequest) -> Headers:
+    return Headers((str(name), value) for name, value in request.headers.items())
 
 
 def _response(answer: Answer) -> web.StreamResponse:

@@ -23,6 +23,7 @@ from wharfinger.server.connections import Server
 from wharfinger.server.shell import Shell
 from wharfinger.service import Wharf
 from wharfinger.web import WebInterface
+from wharfinger.web.proxies import NOBODY, Proxies
 
 log = logging.getLogger("wharfinger.server")
 
@@ -48,13 +49,14 @@ _READ_BUFFER: Final = 256 * 1024
 class Worker:
     """What one process serves.
 
-    `listener` listens already; `certificate` makes it speak TLS; `log_requests` writes a line
-    to the log "wharfinger.access" for each request.
+    `listener` listens already; `certificate` makes it speak TLS; `proxies` are believed what
+    they say of clients; `log_requests` writes a line to the log "wharfinger.access" for each request.
     """
 
     wharf: Wharf
     listener: socket.socket
     certificate: Certificate | None = None
+    proxies: Proxies = NOBODY
     log_requests: bool = False
 
     def run(self, ready: Callable[[], None], *, parent: int | None = None) -> None:
@@ -85,7 +87,7 @@ class Worker:
             ThreadPoolExecutor(_THREADS, thread_name_prefix="wharfinger") as pool,
             ThreadPoolExecutor(_THREADS, thread_name_prefix="wharfinger-finish") as finishing,
         ):
-            interface = WebInterface(self.wharf)
+            interface = WebInterface(self.wharf, proxies=self.proxies)
             shell = Shell(interface, pool, finishing, log_requests=self.log_requests)
             server = Server(
                 shell,

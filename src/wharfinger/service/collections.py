@@ -10,12 +10,13 @@ from typing import Final, Literal, TypeAlias
 from wharfinger.errors import ConfigError, UsageError
 from wharfinger.keys import refuse_unknown
 from wharfinger.policy import POLICY_KEYS, Policy
+from wharfinger.service.rates import LEAST_BANDWIDTH, parse_bandwidth
 from wharfinger.units import GIB, MIB, parse_duration
 
 Visibility: TypeAlias = Literal["private", "public"]
 
 _NAME: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
-_KEYS: Final = (*POLICY_KEYS, "expires_in", "visibility")
+_KEYS: Final = (*POLICY_KEYS, "bandwidth", "expires_in", "visibility")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -27,6 +28,8 @@ class Collection:
         policy: what it accepts.
         expires_in: seconds after which its files expire; None keeps them.
         visibility: "private" (the owner reads) or "public" (everybody who has the id).
+        bandwidth: bytes per second that its files are sent with, all transfers of one process
+            together, those by link too; None for as fast as it goes.
 
     Raises:
         UsageError: a value is wrong.
@@ -36,6 +39,7 @@ class Collection:
     policy: Policy
     expires_in: int | None = None
     visibility: Visibility = "private"
+    bandwidth: int | None = None
 
     def __post_init__(self) -> None:
         if _NAME.fullmatch(self.name) is None:
@@ -45,6 +49,8 @@ class Collection:
             )
         if self.visibility not in ("private", "public"):
             raise UsageError(f"visibility is 'private' or 'public', not {self.visibility!r}.")
+        if self.bandwidth is not None and self.bandwidth < LEAST_BANDWIDTH:
+            raise UsageError(f"bandwidth is at least {LEAST_BANDWIDTH} bytes per second.")
 
     @classmethod
     def from_mapping(cls, name: str, table: Mapping[str, object]) -> Collection:
@@ -58,13 +64,14 @@ class Collection:
         policy = Policy.from_mapping(
             {key: value for key, value in table.items() if key in POLICY_KEYS}, where=where
         )
-        expires_in = table.get("expires_in")
+        expires_in, bandwidth = table.get("expires_in"), table.get("bandwidth")
         try:
             return cls(
                 name=name,
                 policy=policy,
                 expires_in=None if expires_in is None else parse_duration(expires_in),  # type: ignore[arg-type]
                 visibility=table.get("visibility", "private"),  # type: ignore[arg-type]
+                bandwidth=None if bandwidth is None else parse_bandwidth(bandwidth),
             )
         except UsageError as error:
             raise ConfigError(f"In {where}: {error}", hint=error.hint) from error

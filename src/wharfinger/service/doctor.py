@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
+import importlib.util
 import os
 import sqlite3
 from collections.abc import Callable, Iterator
@@ -13,8 +14,10 @@ from pathlib import Path
 from typing import Final, Literal, TypeAlias
 
 from wharfinger.catalog.migrations import HEAD
-from wharfinger.errors import DataFolderError
+from wharfinger.errors import DataFolderError, Unavailable
 from wharfinger.service import keyring
+from wharfinger.service.counters import RedisCounters
+from wharfinger.service.limits import LimitSettings
 from wharfinger.service.settings import WharfSettings
 from wharfinger.units import GIB, show_size
 
@@ -40,8 +43,8 @@ class Finding:
     advice: str = ""
 
 
-def examine(settings: WharfSettings) -> Iterator[Finding]:
-    """Yield the findings of every check."""
+def examine(settings: WharfSettings, *, workers: int = 1) -> Iterator[Finding]:
+    """Yield the findings of every check; `workers` is in how many processes it is to run."""
     checks: tuple[Callable[[WharfSettings], Finding], ...] = (
         _data_folder,
         _store_folder,
@@ -53,6 +56,7 @@ def examine(settings: WharfSettings) -> Iterator[Finding]:
     )
     for check in checks:
         yield check(settings)
+    yield _limits(settings.limits, workers)
     yield from _optional_parts()
 
 
@@ -175,6 +179,30 @@ def _clock(settings: WharfSettings) -> Finding:
             "The clock was or is wrong: check it (timedatectl).",
         )  # fmt: skip
     return Finding("clock", "ok", f"{now:%Y-%m-%d %H:%M} UTC.")
+
+
+def _limits(limits: LimitSettings, workers: int) -> Finding:
+    if not limits.is_shared:
+        if workers == 1 or not limits.is_given:
+            return Finding("limits", "ok", "They are counted by each process for itself.")
+        return Finding(
+            "limits", "warning", f"Each of {workers} processes counts for itself.",
+            f"Together they let through {workers} times as much: give [limits] url a Redis.",
+        )  # fmt: skip
+    if importlib.util.find_spec("redis") is None or importlib.util.find_spec("limits") is None:
+        return Finding(
+            "limits", "failure", "The packages that count in Redis are not installed.",
+            "pip install 'wharfinger[redis]'",
+        )  # fmt: skip
+    try:
+        RedisCounters(limits.url, None).check()
+    except Unavailable as error:
+        if limits.when_down == "local":
+            detail = f"{error} Until it does, each process counts for itself."
+            return Finding("limits", "warning", detail, "Start it, or change [limits] url.")
+        detail = f"{error} Until it does, requests are answered 503."
+        return Finding("limits", "failure", detail, "Start it, or change [limits] url.")
+    return Finding("limits", "ok", "They are counted in Redis.")
 
 
 def _optional_parts() -> Iterator[Finding]:

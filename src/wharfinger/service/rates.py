@@ -21,6 +21,9 @@ _PERIODS: Final = {
     "h": 3600, "hour": 3600,
     "d": 86400, "day": 86400,
 }  # fmt: skip
+LEAST_BANDWIDTH: Final = 1024
+"""Slower than this, clients give up."""
+
 _SPELLED: Final = {1: "second", 60: "minute", 3600: "hour", 86400: "day"}
 # A count lives in memory as long as its period.
 _LONGEST: Final = 31 * 86400
@@ -87,14 +90,11 @@ def parse_bandwidth(value: object) -> int:
     if seconds not in ("s", "sec", "second") or not isinstance(amount, (int, str)):
         raise UsageError(f"{show(str(value))!r} is not a bandwidth.", hint=hint)
     found = parse_size(amount)
-    if found < _LEAST_BANDWIDTH:
+    if found < LEAST_BANDWIDTH:
         raise UsageError(
-            f"A bandwidth is at least {_LEAST_BANDWIDTH} bytes per second, not {found}.", hint=hint
+            f"A bandwidth is at least {LEAST_BANDWIDTH} bytes per second, not {found}.", hint=hint
         )
     return found
-
-
-_LEAST_BANDWIDTH: Final = 1024
 
 
 def _whole(text: str) -> int:

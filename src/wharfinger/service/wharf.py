@@ -24,7 +24,9 @@ from wharfinger.errors import DataFolderError, NotFound, NotReady, Unavailable, 
 from wharfinger.scanners import Scanner
 from wharfinger.service import keyring
 from wharfinger.service.collections import Collection
+from wharfinger.service.limits import Limiter
 from wharfinger.service.links import DEFAULT_EXPIRES_IN, Links
+from wharfinger.service.pacing import Pace
 from wharfinger.service.receiving import Reception, finish_all
 from wharfinger.service.settings import Offload, WharfSettings, read_toml
 from wharfinger.service.sweeping import SweepReport, end_file, sweep
@@ -72,6 +74,12 @@ class Wharf:
         self._parts: _Parts | None = None
         self._opening = threading.Lock()
         self._closed = False
+        self.limiter = Limiter(settings.limits, lambda: now().timestamp())
+        self._paces = {
+            name: Pace(collection.bandwidth)
+            for name, collection in settings.collections.items()
+            if collection.bandwidth is not None
+        }
         self.tokens = Tokens(lambda: self._open().catalog, now)
         self.links = Links(
             lambda: self._open().catalog,
@@ -342,6 +350,10 @@ class Wharf:
         if found is None:
             raise NotFound(f"There is no collection {name[:64]!r}.")
         return found
+
+    def pace(self, collection: str) -> Pace | None:
+        """Return the pace that everybody who is sent files of a collection shares, if it has one."""
+        return self._paces.get(collection)
 
     def check(self) -> None:
         """Return if files can be received and handed out now; raise what is wrong otherwise."""

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import BinaryIO, TypeAlias
+from typing import BinaryIO, TypeAlias, cast
 
 from wharfinger.errors import DataFolderError
 from wharfinger.protocol.byteranges import Piece, length_of
 from wharfinger.protocol.delivery import Representation
 from wharfinger.protocol.ranges import Span
+from wharfinger.service.pacing import Pace
 
 HeaderPairs: TypeAlias = tuple[tuple[str, str], ...]
 
@@ -49,25 +51,37 @@ class FileBody:
 
     Whoever sends it calls `close`, also when sending fails, and `finished` before that when
     all of it was handed to the connection; who does not use `blocks` calls `sending` before
-    every part. A body with a `watch` counts: nobody else sends it, and it is not sent from
-    memory or by a server's own wrapper.
+    every part. A body with a `watch` counts, one with a `pace` keeps to it (whoever sends it
+    waits as `pace.wait_for` says before each `portion`): nobody else sends it, and it is not
+    sent from memory or by a server's own wrapper.
     """
 
     file: BinaryIO
     pieces: tuple[Piece, ...]
     watch: Watch | None = None
+    pace: Pace | None = None
 
     @property
     def length(self) -> int:
         """How many bytes it sends."""
         return length_of(self.pieces)
 
+    @property
+    def is_ours(self) -> bool:
+        """Whether nobody else may send it."""
+        return self.watch is not None or self.pace is not None
+
+    def portion(self, size: int) -> int:
+        """Return how much to send at once, at most `size`."""
+        return size if self.pace is None else min(size, self.pace.piece)
+
     def blocks(self, size: int) -> Iterator[bytes]:
-        """Yield all its bytes in order, at most `size` at a time.
+        """Yield all its bytes in order, at most `size` at a time; the pace is the caller's to keep.
 
         Raises:
             DataFolderError: the file became shorter since it was opened.
         """
+        size = self.portion(size)
         for piece in self.pieces:
             if isinstance(piece, bytes):
                 self.sending(len(piece))
@@ -133,6 +147,17 @@ class Answer:
         """Let go of the body without sending it."""
         if isinstance(self.body, FileBody):
             self.body.close()
+
+
+def paced(answer: Answer, pace: Pace | None) -> Answer:
+    """Return an answer whose body keeps to a pace; then it is not remembered either."""
+    body = answer.body
+    if pace is None or not body:
+        return answer
+    if not isinstance(body, FileBody):
+        pieces = (Span(start=0, length=len(body)),)
+        body = FileBody(cast("BinaryIO", io.BytesIO(body)), pieces)
+    return replace(answer, body=replace(body, pace=pace), again=None)
 
 
 def json_answer(

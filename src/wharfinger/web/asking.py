@@ -12,6 +12,7 @@ from wharfinger.service import Wharf
 from wharfinger.web.answers import Answer
 from wharfinger.web.gate import Gate
 from wharfinger.web.intake import Intake, Intaken
+from wharfinger.web.limiting import FREE, Turn
 from wharfinger.web.requests import RequestHead
 
 _MAX_JSON: Final = 16 * 1024
@@ -25,6 +26,7 @@ class Asked:
     gate: Gate
     head: RequestHead
     parameters: Mapping[str, str]
+    turn: Turn = FREE
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,7 +31,8 @@ _ASKED: Final = (
 # What a page may read of an answer besides the few fields that are always shown.
 _SHOWN: Final = (
     "Accept-Ranges", "Allow", "Content-Disposition", "Content-Location", "Content-Range", "ETag",
-    "Location", "Repr-Digest", "Content-Digest", "Retry-After", "WWW-Authenticate",
+    "Location", "Repr-Digest", "Content-Digest", "RateLimit", "RateLimit-Policy", "Retry-After",
+    "WWW-Authenticate",
     "Tus-Resumable", "Tus-Version", "Tus-Extension", "Tus-Max-Size", "Tus-Checksum-Algorithm",
     "Upload-Length", "Upload-Defer-Length", "Upload-Offset", "Upload-Metadata", "Upload-Concat",
     "Upload-Expires", "Upload-Complete", "Upload-Limit", "Upload-Draft-Interop-Version",

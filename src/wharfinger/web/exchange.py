@@ -14,28 +14,38 @@ from __future__ import annotations
 import logging
 import secrets
 import threading
+from dataclasses import replace
 
-from wharfinger.errors import InternalError, MethodNotAllowed, WharfingerError
+from wharfinger.errors import InternalError, MethodNotAllowed, Unavailable, WharfingerError
 from wharfinger.protocol.problems import problem
 from wharfinger.service import Wharf
 from wharfinger.web import routes
-from wharfinger.web.answers import Answer, empty_answer
+from wharfinger.web.answers import Answer, FileBody, empty_answer
 from wharfinger.web.asking import Asked, Wanted
 from wharfinger.web.cors import Cors
 from wharfinger.web.gate import Gate
 from wharfinger.web.intake import short_body
-from wharfinger.web.remembering import Memory
+from wharfinger.web.limiting import FREE, Limiting
+from wharfinger.web.proxies import NOBODY, Proxies
+from wharfinger.web.remembering import Kept, Memory
 from wharfinger.web.requests import RequestHead
 
 log = logging.getLogger("wharfinger")
 
 
 class WebInterface:
-    """The HTTP interface of one service."""
+    """The HTTP interface of one service.
 
-    def __init__(self, wharf: Wharf) -> None:
+    Args:
+        wharf: the service.
+        proxies: those that are believed what they say of the clients behind them.
+    """
+
+    def __init__(self, wharf: Wharf, *, proxies: Proxies = NOBODY) -> None:
         self.wharf = wharf
         self.gate = Gate(wharf)
+        self.limiting = Limiting(wharf.limiter)
+        self.proxies = proxies
         self.memory = Memory(wharf)
         self.cors = Cors(wharf.settings.cors_origins)
 
@@ -53,7 +63,8 @@ class Exchange:
 
     def __init__(self, interface: WebInterface, head: RequestHead) -> None:
         self._interface = interface
-        self._head = head
+        self._head = head = interface.proxies.believed(head)
+        self._turn = interface.limiting.turn(head)
         self._wanted: Wanted | None = None
         self._received = 0
         self._busy = threading.RLock()
@@ -63,23 +74,30 @@ class Exchange:
         try:
             if self._head.path == routes.LIVE:  # says that the process answers, whatever is busy
                 return self.begin()
-            answer = self._interface.memory.answer(self._head)
+            limiting = self._interface.limiting
+            if not limiting.may_answer_at_once:
+                return None
+            may_pass = self._may_pass if limiting.counts else None
+            answer = self._interface.memory.answer(self._head, may_pass)
         except Exception as error:  # noqa: BLE001 - the outermost function: every error is an answer
-            return self._interface.refusal(error, self._head)
+            return self._refused(error)
         return None if answer is None else self._marked(answer)
 
     def begin(self) -> Answer | None:
         """Return the answer, or None when the body is wanted first."""
         try:
+            self._turn.arrive()
             keep = self._interface.memory.begin(self._head)
             outcome = self._dispatch()
             if isinstance(outcome, Answer):
-                keep(self._interface.cors.mark_plain(outcome))
+                keep(self._interface.cors.mark_plain(outcome), self._turn.principal)
+                answer = self._marked(self._charged(outcome))
+                return self._interface.memory.offloading.hand_off(self._head, answer)
+            self._wanted = outcome
+            self._turn.charge(self._head.length or 0)
         except Exception as error:  # noqa: BLE001 - the outermost function: every error is an answer
-            return self._interface.refusal(error, self._head)
-        if isinstance(outcome, Answer):
-            return self._interface.memory.offloading.hand_off(self._head, self._marked(outcome))
-        self._wanted = outcome
+            self.abort()
+            return self._refused(error)
         return None
 
     def write(self, data: bytes | bytearray | memoryview) -> Answer | None:
@@ -89,9 +107,11 @@ class Exchange:
         try:
             with self._busy:
                 self._wanted.sink.write(data)
+            if self._head.length is None:
+                self._turn.charge(len(data))
         except Exception as error:  # noqa: BLE001 - as in begin
             self.abort()
-            return self._interface.refusal(error, self._head)
+            return self._refused(error)
         return None
 
     def finish(self) -> Answer:
@@ -101,14 +121,14 @@ class Exchange:
             with self._busy:
                 return self._marked(self._wanted.answer(self._wanted.sink.finish()))
         except Exception as error:  # noqa: BLE001 - as in begin
-            return self._interface.refusal(error, self._head)
+            return self._refused(error)
         finally:
             self.abort()
 
     def cut_short(self) -> Answer:
         """Return the answer for a body that ended before it was complete; nothing is kept."""
         self.abort()
-        return self._interface.refusal(short_body(self._received, self._head.length), self._head)
+        return self._refused(short_body(self._received, self._head.length))
 
     def abort(self) -> None:
         """Keep nothing of what came. Harmless after the end."""
@@ -116,8 +136,29 @@ class Exchange:
             with self._busy:
                 self._wanted.sink.abort()
 
+    def _refused(self, error: Exception) -> Answer:
+        try:
+            error = self._turn.judged(error)
+        except Unavailable as away:
+            error = away
+        return self._marked(error_answer(error, self._head))
+
     def _marked(self, answer: Answer) -> Answer:
-        return self._interface.cors.mark(self._head, answer)
+        answer = self._interface.cors.mark(self._head, answer)
+        fields = self._turn.fields()
+        return replace(answer, headers=(*answer.headers, *fields)) if fields else answer
+
+    def _charged(self, answer: Answer) -> Answer:
+        body = answer.body
+        try:
+            self._turn.charge(body.length if isinstance(body, FileBody) else len(body))
+        except BaseException:
+            answer.close()
+            raise
+        return answer
+
+    def _may_pass(self, kept: Kept, size: int) -> bool:
+        return self._interface.limiting.may_pass(self._head.client, kept.principal, size)
 
     def _dispatch(self) -> Answer | Wanted:
         interface, head = self._interface, self._head
@@ -127,7 +168,9 @@ class Exchange:
             if head.method == "OPTIONS":
                 return empty_answer(204, (("Allow", ", ".join(error.allowed)),))
             raise
-        return route.handler(Asked(interface.wharf, interface.gate, head, parameters))
+        turn = self._turn
+        gate = interface.gate if turn is FREE else Gate(interface.wharf, turn)
+        return route.handler(Asked(interface.wharf, gate, head, parameters, turn))
 
 
 def error_answer(error: Exception, head: RequestHead) -> Answer:

@@ -18,6 +18,7 @@ from typing import Final
 from wharfinger.errors import Forbidden, NotFound, Unauthenticated
 from wharfinger.service import READ, Link, Principal, StoredFile, Wharf
 from wharfinger.service.tokens import PREFIX
+from wharfinger.web.limiting import FREE, Turn
 from wharfinger.web.requests import RequestHead
 
 # RFC 6750 section 2.1; the scheme's name is case-insensitive (RFC 9110 section 11.1).
@@ -27,10 +28,17 @@ _MAX_TOKEN: Final = 512
 
 
 class Gate:
-    """Decides for one service who may do what."""
+    """Decides for one service who may do what.
 
-    def __init__(self, wharf: Wharf) -> None:
+    Args:
+        wharf: the service.
+        turn: is told who asks, and may find that it is too often; that of the one request
+            that this gate is for.
+    """
+
+    def __init__(self, wharf: Wharf, turn: Turn = FREE) -> None:
         self._wharf = wharf
+        self._turn = turn
 
     def identify(self, head: RequestHead) -> tuple[Principal | None, bool]:
         """Return who asks (None: nobody we know) and whether an invalid token was sent.
@@ -38,7 +46,13 @@ class Gate:
         Raises:
             RequestError: two Authorization lines.
             Forbidden: the application's principal asks for a change from a foreign page.
+            TooManyRequests: whoever asks has had what it may.
         """
+        principal, invalid = self._identify(head)
+        self._turn.identified(principal)
+        return principal, invalid
+
+    def _identify(self, head: RequestHead) -> tuple[Principal | None, bool]:
         authorization = head.headers.single("Authorization")
         if authorization is not None and authorization[:6].lower() == "bearer":
             match = _BEARER.fullmatch(authorization.strip())

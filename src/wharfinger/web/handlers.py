@@ -8,7 +8,7 @@ from typing import Final, Literal
 
 from wharfinger.errors import NotFound, RequestError
 from wharfinger.service import READ, WRITE, FileState, StoredFile
-from wharfinger.web.answers import Again, Answer, empty_answer, json_answer
+from wharfinger.web.answers import Again, Answer, empty_answer, json_answer, paced
 from wharfinger.web.asking import Asked, JsonBody, Wanted
 from wharfinger.web.delivering import (
     PRIVATE,
@@ -66,7 +66,7 @@ def get_file(asked: Asked) -> Answer:
         # Its Cache-Control counts down to its end, second by second.
         until = None if stored.expires_at is None else now + timedelta(seconds=1)
     answer = deliver(asked.head, what, asked.wharf.open_file(stored), now=now)
-    return replace(answer, again=Again(what, until))
+    return paced(replace(answer, again=Again(what, until)), asked.wharf.pace(stored.collection))
 
 
 def deliver_stored(

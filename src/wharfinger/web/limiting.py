@@ -12,17 +12,22 @@ Health checks are never counted. Where nothing is limited, a request costs one c
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Network, ip_address
-from typing import Final
+from typing import Final, TypeVar
 
-from wharfinger.errors import NotFound, TooManyRequests, Unauthenticated
+from wharfinger.errors import NotFound, TooManyRequests, Unauthenticated, Unavailable
 from wharfinger.service import Principal
 from wharfinger.service.limits import WRONG_CREDENTIALS, Limiter, Reading
 from wharfinger.service.rates import Rate
 from wharfinger.web.answers import HeaderPairs
+from wharfinger.web.proxies import canonical
 from wharfinger.web.requests import RequestHead
+
+E = TypeVar("E", bound=Exception)
+log = logging.getLogger("wharfinger")
 
 _HEALTH: Final = "/health/"
 # Paths whose last part is a secret.
@@ -59,6 +64,16 @@ class Limiting:
             limiter.counters.waits or settings.headers
         )
         """Whether what is remembered may go out from an event loop: counting never waits there."""
+        self._alone = settings.is_given and not settings.is_shared
+
+    def notice_other_processes(self) -> None:
+        """Warn, once, that the application runs in several processes and each counts for itself."""
+        if self._alone:
+            self._alone = False
+            log.warning(
+                "limits in memory:// with several processes: each counts for itself, so that "
+                "together they let through as many times as much; give [limits] url a Redis"
+            )
 
     def turn(self, head: RequestHead) -> Turn:
         """Return the way of one request through the limits."""
@@ -123,7 +138,7 @@ class Turn:
     def link(self, link_id: str) -> None:
         """Judge by which link it is asked. Raises TooManyRequests."""
 
-    def judged(self, error: Exception, *, link: bool = False) -> Exception:  # noqa: ARG002
+    def judged(self, error: E, *, link: bool = False) -> E | TooManyRequests:  # noqa: ARG002
         """Return the error to answer: another one after too many wrong credentials.
 
         Args:
@@ -171,7 +186,7 @@ class Counted(Turn):
     def link(self, link_id: str) -> None:
         self._take(self._limiting.link, link_id)
 
-    def judged(self, error: Exception, *, link: bool = False) -> Exception:
+    def judged(self, error: E, *, link: bool = False) -> E | TooManyRequests:
         wrong = self._limiting.wrong_of(self._head.client)
         if wrong is None or not _is_wrong(error, link=link):
             return error
@@ -192,12 +207,15 @@ class Counted(Turn):
     def fields(self) -> HeaderPairs:
         if not self._limiting.headers:
             return ()
-        readings = [
-            self._limiting.limiter.reading(f"{unit}_per_{pair.kind}", rate, who)
-            for pair, who in self._askers
-            for unit, rate in (("requests", pair.requests), ("bytes", pair.bytes))
-            if rate is not None
-        ]
+        try:
+            readings = [
+                self._limiting.limiter.reading(f"{unit}_per_{pair.kind}", rate, who)
+                for pair, who in self._askers
+                for unit, rate in (("requests", pair.requests), ("bytes", pair.bytes))
+                if rate is not None
+            ]
+        except Unavailable:  # and this answer may be the one that says so
+            return ()
         return ratelimit_fields(readings)
 
     def _take(self, pair: _Pair, who: str) -> None:
@@ -228,11 +246,11 @@ def ratelimit_fields(readings: list[Reading]) -> HeaderPairs:
 def network_of(client: str) -> str:
     """Return what is counted as one address: for IPv6 the 64 bits that one site has (RFC 6177)."""
     try:
-        address = ip_address(client)
+        address = ip_address(canonical(client))
     except ValueError:
         return client
     if isinstance(address, IPv4Address):
-        return client
+        return str(address)
     return str(IPv6Network((int(address) >> 64 << 64, 64)))
 
 
@@ -251,6 +269,6 @@ def _is_wrong(error: Exception, *, link: bool) -> bool:
 @lru_cache(maxsize=4096)
 def _is_public(client: str) -> bool:
     try:
-        return ip_address(client).is_global
+        return ip_address(canonical(client)).is_global
     except ValueError:
         return False

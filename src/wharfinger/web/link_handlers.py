@@ -20,7 +20,7 @@ from wharfinger.errors import (
 from wharfinger.protocol.delivery import Span
 from wharfinger.protocol.problems import problem
 from wharfinger.service import SHARE, Link, StoredFile
-from wharfinger.web.answers import Answer, FileBody, Watch, empty_answer, json_answer
+from wharfinger.web.answers import Answer, FileBody, Watch, empty_answer, json_answer, paced
 from wharfinger.web.asking import Asked, JsonBody, Wanted
 from wharfinger.web.delivering import deliver, private_caching, stored_representation
 from wharfinger.web.intake import Intaken
@@ -45,12 +45,13 @@ def follow_link(asked: Asked) -> Answer:
     try:
         return _follow(asked)
     except (NotFound, PasswordRequired, TooManyRequests) as error:
-        return _refusal(error, asked.head)
+        return _refusal(asked.turn.judged(error, link=True), asked.head)
 
 
 def _follow(asked: Asked) -> Answer:
     links, head = asked.wharf.links, asked.head
     link, stored, claim_id = links.redeem(asked.parameters["token"], named=_named_claims(head))
+    asked.turn.link(link.id)
     links.passwords.check(link, _password(head))
     guarded = link.max_downloads is not None or link.has_password
     if guarded and claim_id is None and wants_page(head) and not _is_explicit(head):
@@ -59,10 +60,10 @@ def _follow(asked: Asked) -> Answer:
     if head.method != "GET" or answer.status not in _SENT:
         return answer
     if link.max_downloads is not None:
-        return _claimed(asked, answer, link, stored, claim_id)
-    if _begins(answer):
+        answer = _claimed(asked, answer, link, stored, claim_id)
+    elif _begins(answer):
         links.count(link)
-    return answer
+    return paced(answer, asked.wharf.pace(stored.collection))
 
 
 def _delivery(

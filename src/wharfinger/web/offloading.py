@@ -88,6 +88,8 @@ class Offloading:
         body = answer.body
         if self._field is None or not isinstance(body, FileBody) or len(body.pieces) != 1:
             return None
+        if body.pace is not None:
+            return None  # the server in front would not keep it
         if ("Accept-Ranges", "bytes") not in answer.headers:
             return None  # the server in front would offer and send them
         place = self._place(body.file)

@@ -72,7 +72,9 @@ def description(routes: Iterable[Route], root: str) -> dict[str, Any]:
 
 
 def _operation(route: Route) -> dict[str, Any]:
-    statuses = route.statuses + ((401, 403) if route.scope else ())
+    statuses = {*route.statuses, *((401, 403) if route.scope else ())}
+    if not route.pattern.startswith("/health/"):
+        statuses.add(429)
     parameters = [
         {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
         for name in _PARAMETER.findall(route.pattern)

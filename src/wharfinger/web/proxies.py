@@ -107,6 +107,10 @@ class Proxies:
         return any(address in network for network in self._networks)
 
 
+NOBODY: Final = Proxies()
+"""No proxy is believed."""
+
+
 def canonical(address: str) -> str:
     """Return an address in its one spelling, an IPv4 address inside IPv6 as itself.
 

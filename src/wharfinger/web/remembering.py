@@ -19,6 +19,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import BinaryIO, Final, cast
 
+from wharfinger.errors import WharfingerError
 from wharfinger.protocol.delivery import Representation
 from wharfinger.service import Wharf
 from wharfinger.units import KIB
@@ -42,8 +43,8 @@ class Kept:
     """A small file and what HTTP needs to know of it. The file is closed when nobody holds this."""
 
     __slots__ = (
-        "_descriptor", "answer", "believed_until", "named", "rendered", "rendered_named", "until",
-        "what",
+        "_descriptor", "answer", "believed_until", "named", "principal", "rendered",
+        "rendered_named", "until", "what",
     )  # fmt: skip
 
     def __init__(
@@ -52,13 +53,17 @@ class Kept:
         answer: Answer,
         what: Representation,
         until: datetime | None,
+        *,
         named: Answer | None = None,
+        principal: str = "",
     ) -> None:
         self._descriptor = descriptor
         self.answer = answer
         """The head of the plain answer (200); its body is empty."""
         self.what = what
         self.until = until
+        self.principal = principal
+        """Who asked, where that is counted."""
         self.believed_until = time.monotonic() + LONGEST
         self.named = named
         """The answer that leaves the sending to the web server in front, if there is one."""
@@ -102,25 +107,37 @@ class Memory:
         over = kept.until is not None and kept.until <= self._wharf.now()
         return None if over or time.monotonic() >= kept.believed_until else kept
 
-    def answer(self, head: RequestHead) -> Answer | None:
-        """Return the answer to a request, with its body in it, if that can be had at once."""
+    def answer(
+        self, head: RequestHead, may_pass: Callable[[Kept, int], bool] | None = None
+    ) -> Answer | None:
+        """Return the answer to a request, with its body in it, if that can be had at once.
+
+        `may_pass` is told how many bytes are about to be sent; what it does not let through
+        is left to the ordinary way, which says why.
+        """
         key = _key(head)
         kept = None if key is None else self.find(*key)
         if kept is None:
             return None
         if kept.named is not None and self.offloading.is_plain(head):
-            return kept.named
+            return kept.named if _passes(may_pass, kept, kept.what.length) else None
         content = bytearray(kept.what.length)
         if not kept.read_into(memoryview(content)):
             return None
         file = cast("BinaryIO", io.BytesIO(content))
-        return with_bytes(deliver(head, kept.what, file, now=self._wharf.now()))
+        try:
+            answer = with_bytes(deliver(head, kept.what, file, now=self._wharf.now()))
+        except WharfingerError:
+            if _passes(may_pass, kept, 0):
+                raise
+            return None
+        return answer if _passes(may_pass, kept, len(cast("bytes", answer.body))) else None
 
-    def begin(self, head: RequestHead) -> Callable[[Answer], None]:
-        """Return what takes the answer to a request, once it is there, to remember it."""
+    def begin(self, head: RequestHead) -> Callable[[Answer, str], None]:
+        """Return what takes the answer to a request, and who asked, to remember it."""
         epoch, key = self._wharf.epoch, _key(head)
 
-        def keep(answer: Answer) -> None:
+        def keep(answer: Answer, principal: str) -> None:
             again, body = answer.again, answer.body
             if key is None or again is None or not isinstance(body, FileBody):
                 return
@@ -132,7 +149,10 @@ class Memory:
                 return
             plain = replace(answer, body=b"", again=None)
             named = self.offloading.named(answer)
-            self._keep(key, epoch, Kept(descriptor, plain, again.what, again.until, named))
+            kept = Kept(
+                descriptor, plain, again.what, again.until, named=named, principal=principal
+            )
+            self._keep(key, epoch, kept)
 
         return keep
 
@@ -153,9 +173,13 @@ class Memory:
             self._entries[key] = kept
 
 
+def _passes(may_pass: Callable[[Kept, int], bool] | None, kept: Kept, size: int) -> bool:
+    return may_pass is None or may_pass(kept, size)
+
+
 def with_bytes(answer: Answer) -> Answer:
     """Return an answer with its file's bytes in it: one write then sends head and body."""
-    if not isinstance(answer.body, FileBody) or answer.body.watch is not None:
+    if not isinstance(answer.body, FileBody) or answer.body.is_ours:
         return answer
     try:
         return replace(answer, body=answer.body.read())
