@@ -6,6 +6,6 @@ in the database and `datetime` (UTC) in the records.
 """
 
 from wharfinger.catalog.database import Catalog
-from wharfinger.catalog.records import FileState, Link, StoredFile, Token
+from wharfinger.catalog.records import FileState, Link, StoredFile, Token, Upload, UploadState
 
-__all__ = ["Catalog", "FileState", "Link", "StoredFile", "Token"]
+__all__ = ["Catalog", "FileState", "Link", "StoredFile", "Token", "Upload", "UploadState"]

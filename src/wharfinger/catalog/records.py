@@ -89,6 +89,50 @@ class Token:
     expires_at: datetime | None
 
 
+class UploadState(StrEnum):
+    """Where an upload is: open for bytes, or over, with a file or with a problem.
+
+    `JOINED` is a part of a concatenation whose bytes became part of another upload.
+    """
+
+    OPEN = "open"
+    COMPLETE = "complete"
+    REFUSED = "refused"
+    JOINED = "joined"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Upload:
+    """A file that is being received over several requests.
+
+    `offset` is the number of bytes that would survive a power cut, `length` the number
+    that there will be (None: not known yet), `generation` moves when another process takes
+    it over. `name` and `type` are what was claimed, `metadata` what the client sent
+    beside (as it was sent), `concat` its part in a tus concatenation, `digest` the SHA-256
+    that the whole must have (hexadecimal; None: any). When it is over it has a `file_id` or a
+    `problem` (JSON), and `expires_at` says how long it is remembered.
+    """
+
+    id: str
+    collection: str
+    owner: str | None
+    protocol: str
+    created_at: datetime
+    expires_at: datetime
+    state: UploadState = UploadState.OPEN
+    length: int | None = None
+    offset: int = 0
+    generation: int = 0
+    link_id: str | None = None
+    name: str | None = None
+    type: str | None = None
+    metadata: str = ""
+    concat: str | None = None
+    digest: str | None = None
+    file_id: str | None = None
+    problem: str | None = None
+
+
 def to_millis(moment: datetime) -> int:
     """Return a moment as the database keeps it."""
     return round(moment.timestamp() * 1000)

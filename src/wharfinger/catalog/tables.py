@@ -9,9 +9,11 @@ from sqlalchemy import (
     ForeignKey,
     Index,
     Integer,
+    LargeBinary,
     MetaData,
     String,
     Table,
+    Text,
 )
 
 metadata = MetaData()
@@ -94,4 +96,97 @@ claims = Table(
     Column("ended", Boolean, nullable=False),
     Index("claims_by_link", "link_id"),
     Index("claims_by_expiry", "expires_at"),
+)
+
+# Uploads that can be resumed. `offset` counts bytes that were synced; what lies behind it in
+# staging means nothing.
+uploads = Table(
+    "uploads",
+    metadata,
+    Column("id", String(32), primary_key=True),
+    Column("collection", String(64), nullable=False),
+    Column("owner", String(255)),
+    # The upload link by which it came; NULL for none.
+    Column("link_id", String(32)),
+    Column("protocol", String(16), nullable=False),
+    Column("state", String(16), nullable=False),
+    # NULL while it is not known.
+    Column("length", BigInteger),
+    Column("offset", BigInteger, nullable=False),
+    # Moves when another process takes the upload over.
+    Column("generation", Integer, nullable=False),
+    Column("name", String(1024)),
+    Column("type", String(255)),
+    # As the client sent it, byte for byte.
+    Column("metadata", Text, nullable=False),
+    Column("concat", Text),
+    # The SHA-256 that the whole must have, where the client told it.
+    Column("digest", String(64)),
+    Column("created_at", BigInteger, nullable=False),
+    Column("expires_at", BigInteger, nullable=False),
+    Column("file_id", String(32)),
+    # Why it was refused, as JSON.
+    Column("problem", Text),
+    Index("uploads_by_owner", "owner", "state"),
+    Index("uploads_by_collection", "collection", "state"),
+    Index("uploads_by_expiry", "expires_at"),
+)
+
+# Permissions to send files into one collection, and how much of each was used.
+upload_links = Table(
+    "upload_links",
+    metadata,
+    Column("id", String(32), primary_key=True),
+    Column("collection", String(64), nullable=False),
+    Column("owner", String(255)),
+    Column("created_at", BigInteger, nullable=False),
+    Column("expires_at", BigInteger, nullable=False),
+    Column("max_files", Integer),
+    Column("max_bytes", BigInteger),
+    Column("types", Text),
+    Column("files", Integer, nullable=False, server_default="0"),
+    Column("bytes", BigInteger, nullable=False, server_default="0"),
+    Index("upload_links_by_collection", "collection"),
+    Index("upload_links_by_expiry", "expires_at"),
+)
+
+# What live files take, per owner and per collection; kept in the transactions of the files.
+usage = Table(
+    "usage",
+    metadata,
+    Column("kind", String(16), primary_key=True),
+    Column("name", String(255), primary_key=True),
+    Column("files", BigInteger, nullable=False),
+    Column("bytes", BigInteger, nullable=False),
+)
+
+# Answers to requests with an Idempotency-Key; the status is NULL while the first one runs.
+replies = Table(
+    "replies",
+    metadata,
+    Column("key", String(64), primary_key=True),
+    Column("request", String(64), nullable=False),
+    Column("status", Integer),
+    Column("headers", Text),
+    Column("body", LargeBinary),
+    Column("created_at", BigInteger, nullable=False),
+    Index("replies_by_age", "created_at"),
+)
+
+# What happened, written in the transaction in which it happened.
+events = Table(
+    "events",
+    metadata,
+    Column("seq", Integer, primary_key=True, autoincrement=True),
+    Column("id", String(32), nullable=False, unique=True),
+    Column("kind", String(32), nullable=False),
+    Column("subject", String(32), nullable=False),
+    Column("at", BigInteger, nullable=False),
+    Column("payload", Text, nullable=False),
+    Column("tries", Integer, nullable=False, server_default="0"),
+    Column("next_at", BigInteger, nullable=False, server_default="0"),
+    Column("done_at", BigInteger),
+    Index("events_by_subject", "subject", "seq"),
+    Index("events_waiting", "done_at", "next_at"),
+    sqlite_autoincrement=True,
 )

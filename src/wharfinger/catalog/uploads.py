@@ -1,0 +1,160 @@
+"""The statements about uploads that can be resumed."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, Final
+
+from sqlalchemy import Connection, Row, bindparam, delete, func, insert, select, update
+
+from wharfinger.catalog.records import (
+    Upload,
+    UploadState,
+    from_millis,
+    to_millis,
+)
+from wharfinger.catalog.tables import uploads
+
+# Asked for by every request of an upload, so it is composed once.
+_FIND: Final = select(uploads).where(uploads.c.id == bindparam("wanted"))
+
+
+def add(connection: Connection, upload: Upload) -> None:
+    """Record a new upload."""
+    connection.execute(
+        insert(uploads),
+        {
+            "id": upload.id,
+            "collection": upload.collection,
+            "owner": upload.owner,
+            "link_id": upload.link_id,
+            "protocol": upload.protocol,
+            "state": upload.state.value,
+            "length": upload.length,
+            "offset": upload.offset,
+            "generation": upload.generation,
+            "name": upload.name,
+            "type": upload.type,
+            "metadata": upload.metadata,
+            "concat": upload.concat,
+            "digest": upload.digest,
+            "created_at": to_millis(upload.created_at),
+            "expires_at": to_millis(upload.expires_at),
+            "file_id": upload.file_id,
+            "problem": upload.problem,
+        },
+    )
+
+
+def find(connection: Connection, upload_id: str) -> Upload | None:
+    """Return an upload whatever its state, or None."""
+    row = connection.execute(_FIND, {"wanted": upload_id}).one_or_none()
+    return None if row is None else _record(row)
+
+
+def take_over(connection: Connection, upload_id: str) -> Upload | None:
+    """Move the generation on and return the upload, or None when it is not open."""
+    found = connection.execute(
+        update(uploads)
+        .where(uploads.c.id == upload_id, uploads.c.state == UploadState.OPEN.value)
+        .values(generation=uploads.c.generation + 1)
+    )
+    return find(connection, upload_id) if found.rowcount == 1 else None
+
+
+def advance(connection: Connection, upload: Upload, offset: int, expires_at: datetime) -> bool:
+    """Move the offset of an open upload to bytes that were synced; False for a past generation."""
+    found = connection.execute(
+        _open(upload).values(offset=offset, expires_at=to_millis(expires_at), length=upload.length)
+    )
+    return found.rowcount == 1
+
+
+def end(
+    connection: Connection,
+    upload: Upload,
+    state: UploadState,
+    *,
+    expires_at: datetime,
+    file_id: str | None = None,
+    problem: str | None = None,
+) -> bool:
+    """End an open upload; False when another request did, or took it over."""
+    found = connection.execute(
+        _open(upload).values(
+            state=state.value,
+            file_id=file_id,
+            problem=problem,
+            expires_at=to_millis(expires_at),
+            offset=upload.offset,
+            length=upload.length,
+        )
+    )
+    return found.rowcount == 1
+
+
+def remove(connection: Connection, upload_id: str) -> bool:
+    """Forget an upload; return whether it was there."""
+    return connection.execute(delete(uploads).where(uploads.c.id == upload_id)).rowcount == 1
+
+
+def overdue(connection: Connection, now: datetime, limit: int) -> list[Upload]:
+    """Return uploads whose time is over."""
+    rows = connection.execute(
+        select(uploads).where(uploads.c.expires_at <= to_millis(now)).limit(limit)
+    )
+    return [_record(row) for row in rows]
+
+
+def living(connection: Connection, ids: list[str]) -> set[str]:
+    """Return which of these ids belong to open uploads."""
+    return set(
+        connection.execute(
+            select(uploads.c.id).where(
+                uploads.c.id.in_(ids), uploads.c.state == UploadState.OPEN.value
+            )
+        ).scalars()
+    )
+
+
+def count_open(
+    connection: Connection, *, owner: str | None = None, collection: str | None = None
+) -> int:
+    """Return how many uploads are open of an owner, or in a collection."""
+    statement = select(func.count()).where(uploads.c.state == UploadState.OPEN.value)
+    if owner is not None:
+        statement = statement.where(uploads.c.owner == owner)
+    if collection is not None:
+        statement = statement.where(uploads.c.collection == collection)
+    return int(connection.execute(statement).scalar_one())
+
+
+def _open(upload: Upload) -> Any:
+    return update(uploads).where(
+        uploads.c.id == upload.id,
+        uploads.c.generation == upload.generation,
+        uploads.c.state == UploadState.OPEN.value,
+    )
+
+
+def _record(row: Row[Any]) -> Upload:
+    return Upload(
+        id=row.id,
+        collection=row.collection,
+        owner=row.owner,
+        link_id=row.link_id,
+        protocol=row.protocol,
+        state=UploadState(row.state),
+        length=row.length,
+        offset=row.offset,
+        generation=row.generation,
+        name=row.name,
+        type=row.type,
+        metadata=row.metadata,
+        concat=row.concat,
+        digest=row.digest,
+        created_at=from_millis(row.created_at),
+        expires_at=from_millis(row.expires_at),
+        file_id=row.file_id,
+        problem=row.problem,
+    )
