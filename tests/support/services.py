@@ -9,6 +9,7 @@ from pathlib import Path
 from wharfinger import Collection, Policy, Wharf
 from wharfinger.scanners import Scanner
 from wharfinger.service import WharfSettings
+from wharfinger.service.limits import LimitSettings
 from wharfinger.service.settings import Offload
 from wharfinger.stores import Store
 
@@ -42,12 +43,14 @@ def make_wharf(
     collections: Iterable[Collection] = COLLECTIONS,
     public_url: str | None = None,
     offload: Offload | None = None,
+    limits: LimitSettings | None = None,
 ) -> Wharf:
     settings = WharfSettings(
         data=folder,
         collections={collection.name: collection for collection in collections},
         public_url=public_url,
         offload=offload,
+        limits=limits or LimitSettings(),
     )
     if clock is None:
         return Wharf(settings, store=store, scanner=scanner)
