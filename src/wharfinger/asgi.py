@@ -23,7 +23,6 @@ from wharfinger.protocol.headers import Headers
 from wharfinger.service import Principal, Wharf
 from wharfinger.units import MIB
 from wharfinger.web import Answer, Exchange, FileBody, RequestHead, WebInterface
-from wharfinger.web.exchange import error_answer
 from wharfinger.web.proxies import Proxies
 from wharfinger.web.remembering import SMALL, with_bytes
 
@@ -99,7 +98,7 @@ class App:
             head = replace(head, principal=principal)
         exchange = self._interface.exchange(head)
         try:
-            answer = exchange.at_once() or await self._run(partial(_begin, exchange, head))
+            answer = exchange.at_once() or await self._run(partial(_begin, exchange))
             if answer is None:
                 answer = await self._take_in(exchange, receive)
         except BaseException:
@@ -183,7 +182,7 @@ class App:
         return await asyncio.get_running_loop().run_in_executor(self._pool, function)
 
 
-def _begin(exchange: Exchange, head: RequestHead) -> Answer | None:
+def _begin(exchange: Exchange) -> Answer | None:
     """Return what the exchange begins with; a small file is read by the thread that opened it."""
     answer = exchange.begin()
     if answer is None or not isinstance(answer.body, FileBody) or answer.body.length > SMALL:
@@ -191,7 +190,7 @@ def _begin(exchange: Exchange, head: RequestHead) -> Answer | None:
     try:
         return with_bytes(answer)
     except Exception as error:  # noqa: BLE001 - nothing was sent yet: it can still be an answer
-        return error_answer(error, head)
+        return exchange.refuse(error)
 
 
 def _path_of(body: FileBody) -> str | None:

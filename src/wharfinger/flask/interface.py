@@ -13,7 +13,6 @@ from wharfinger.flask.requests import check_unread, push_body, request_head
 from wharfinger.flask.responses import response
 from wharfinger.service import Link, StoredFile
 from wharfinger.service.links import DEFAULT_EXPIRES_IN
-from wharfinger.web.exchange import error_answer
 
 _METHODS: Final = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 _BLUEPRINT: Final = "wharfinger"
@@ -100,7 +99,7 @@ class Interface(Application):
                 check_unread()
                 answer = push_body(exchange.write) or exchange.finish()
         except WharfingerError as error:
-            answer = error_answer(error, head)
+            answer = exchange.refuse(error)
         finally:
             exchange.abort()
         return response(answer)

@@ -130,6 +130,10 @@ class Exchange:
         self.abort()
         return self._refused(short_body(self._received, self._head.length))
 
+    def refuse(self, error: Exception) -> Answer:
+        """Return the answer for an error that the shell met on the way."""
+        return self._interface.refusal(error, self._head)
+
     def abort(self) -> None:
         """Keep nothing of what came. Harmless after the end."""
         if self._wanted is not None:
