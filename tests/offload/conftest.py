@@ -5,14 +5,19 @@ from pathlib import Path
 
 import pytest
 
-from support.services import make_wharf
+from support.services import Clock, make_wharf
 from wharfinger import Wharf
 
 
 @pytest.fixture
-def wharf(tmp_path: Path) -> Iterator[Wharf]:
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def wharf(tmp_path: Path, clock: Clock) -> Iterator[Wharf]:
     """A service that hands files over by X-Accel-Redirect."""
-    with make_wharf(tmp_path / "data", offload="nginx") as wharf:
+    with make_wharf(tmp_path / "data", clock=clock, offload="nginx") as wharf:
         yield wharf
 
 

@@ -18,7 +18,9 @@ HOW_TO = Path(__file__).parents[2] / "docs" / "how-to"
 def shown(page: str, which: str) -> str:
     """Return the block of a page that stands after `<!-- tested: which -->`."""
     text = (HOW_TO / page).read_text("utf-8")
-    found = re.search(rf"<!-- tested: {which} -->\s+```\w+\n(.*?)^```$", text, re.DOTALL | re.M)
+    found = re.search(
+        rf"<!-- tested: {which} -->\s+```\w+\n(.*?)^```$", text, re.DOTALL | re.MULTILINE
+    )
     assert found is not None, f"{page} shows nothing marked {which!r}"
     return found[1]
 
@@ -60,7 +62,15 @@ def nginx(
         f"events {{}}\nhttp {{ gzip on; gzip_types *; {temporary}\n{server}\n}}\n",
         "utf-8",
     )
-    command = [program("nginx"), "-c", config, "-p", folder, "-e", folder / "error.log"]
+    command: list[str | Path] = [
+        program("nginx"),
+        "-c",
+        config,
+        "-p",
+        folder,
+        "-e",
+        folder / "error.log",
+    ]
     with running(command, port, folder / "log"):
         yield f"http://127.0.0.1:{port}"
 
@@ -80,7 +90,14 @@ def caddy(folder: Path, service: str, files: Path | None = None) -> Iterator[str
     )
     config = folder / "Caddyfile"
     config.write_text(f"{{\n\tadmin off\n\tauto_https off\n}}\n{site}", "utf-8")
-    command = [program("caddy"), "run", "--config", config, "--adapter", "caddyfile"]
+    command: list[str | Path] = [
+        program("caddy"),
+        "run",
+        "--config",
+        config,
+        "--adapter",
+        "caddyfile",
+    ]
     homes = {name: str(folder) for name in ("HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME")}
     with running(command, port, folder / "log", environment=homes):
         yield f"http://127.0.0.1:{port}"
