@@ -132,7 +132,7 @@ class Exchange:
 
     def refuse(self, error: Exception) -> Answer:
         """Return the answer for an error that the shell met on the way."""
-        return self._interface.refusal(error, self._head)
+        return self._refused(error)
 
     def abort(self) -> None:
         """Keep nothing of what came. Harmless after the end."""
