@@ -34,7 +34,8 @@ def test_each_value_says_what_decided_it(
     folder: Path, wharf: Caller, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (folder / "wharfinger.toml").write_text(
-        '[server]\nport = 9000\nhost = "::1"\n[collections.avatars]\ntypes = "images"\n'
+        '[server]\nport = 9000\nhost = "::1"\n[delivery]\ncors_origins = ["https://a.example"]\n'
+        '[collections.avatars]\ntypes = "images"\n'
         'max_size = "2 MiB"\nexpires_in = "1 d"\nvisibility = "public"\n'
     )
     monkeypatch.setenv("WHARFINGER_PORT", "9001")
@@ -46,6 +47,8 @@ def test_each_value_says_what_decided_it(
         "host = ::1  (file)",
         "port = 9001  (WHARFINGER_PORT)",
     ]
+    assert "cors_origins = ['https://a.example']" in lines
+    assert "revalidate_private = False" in lines
     (avatars,) = [line for line in lines if line.startswith("collection avatars")]
     assert avatars.startswith("collection avatars: public; image/")
     assert avatars.endswith("at most 2.0 MiB; expires after 86400 s")

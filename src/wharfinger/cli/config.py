@@ -38,6 +38,8 @@ def show(*, data: str | None, config: str | None) -> None:
         "public_url": wharf.public_url,
         "store": str(wharf.store_folder),
         "catalog": str(wharf.catalog_file),
+        "cors_origins": list(wharf.cors_origins),
+        "revalidate_private": wharf.revalidate_private,
     }
     collections = {name: found.describe() for name, found in sorted(wharf.collections.items())}
     if output.is_json():
