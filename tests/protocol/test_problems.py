@@ -71,6 +71,12 @@ def test_what_is_not_known_is_left_out() -> None:
         (errors.RangeNotSatisfiable("No.", length=0), "Content-Range", "bytes */0"),
         (errors.RangeNotSatisfiable("No.", length=7), "Accept-Ranges", "bytes"),
         (errors.Unavailable("Away."), "Retry-After", "5"),
+        (errors.TooManyRequests("Slowly.", retry_after=17), "Retry-After", "17"),
+        (
+            errors.PasswordRequired(),
+            "WWW-Authenticate",
+            'Basic realm="wharfinger link", charset="UTF-8"',
+        ),
         (errors.StorageFull("Full."), "Retry-After", None),
     ],
 )
