@@ -274,3 +274,34 @@ def test_after_a_crash_the_log_is_read_and_left(tmp_path: Path, wharf: Caller) -
     # Its index (-shm) is memory that readers share, not content.
     after = {**snapshot(tmp_path / "data"), f"{tmp_path}/data/catalog.sqlite3-shm": None}
     assert after == before
+
+
+LIMITS: dict[str, tuple[str, str, str]] = {
+    "none given": ("[server]\nworkers = 4\n", "ok", "counted by each process"),
+    "one process": ('[limits]\nrequests_per_token = "9/s"\n', "ok", "counted by each process"),
+    "several processes": (
+        '[server]\nworkers = 4\n[limits]\nrequests_per_token = "9/s"\n',
+        "warning", "Each of 4 processes counts for itself.",
+    ),
+    "no Redis": (
+        '[limits]\nurl = "redis://127.0.0.1:1/0"\n',
+        "warning", "Until it does, each process counts for itself.",
+    ),
+    "no Redis, and refusing": (
+        '[limits]\nurl = "redis://127.0.0.1:1/0"\nwhen_down = "refuse"\n',
+        "failure", "Until it does, requests are answered 503.",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("row", LIMITS.values(), ids=list(LIMITS))
+def test_limits_that_would_not_hold_are_found(
+    data: Path, tmp_path: Path, wharf: Caller, row: tuple[str, str, str]
+) -> None:
+    text, grade, detail = row
+    (tmp_path / "limits.toml").write_text(text)
+    arguments = ("--data", str(data), "--config", str(tmp_path / "limits.toml"), "--json")
+    found = findings(wharf("doctor", *arguments).records)["limits"]
+    assert found["grade"] == grade
+    assert detail in found["detail"]
+    assert bool(found["advice"]) is (grade != "ok")
