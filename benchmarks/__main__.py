@@ -18,7 +18,7 @@ from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
 
-from benchmarks import client, crowd, delivering, fetching, flask_delivery, peers, server
+from benchmarks import client, crowd, delivering, fetching, flask_delivery, offload, peers, server
 from benchmarks.measure import MIB, BenchmarkError
 from benchmarks.rounds import Plan
 from benchmarks.table import Row, as_markdown, as_text, machine
@@ -76,6 +76,7 @@ def measure(plan: Plan, folder: Path) -> list[Row]:
         _collect(rows, delivering.large_file(plan, peer, fresh, large))
         _collect(rows, delivering.small_files(plan, peer, folder, small))
         _collect(rows, delivering.many_ranges(plan, fresh, small))
+        _collect(rows, offload.rows(plan, peer, folder / "offload", large, small))
         _collect(rows, crowd.slow_clients(plan, fresh, large, small))
         _collect(rows, crowd.idle_connections(folder, small))
         _collect(rows, flask_delivery.rows(plan, folder / "flask", large))

@@ -107,6 +107,52 @@ http {{
 
 
 @contextmanager
+def nginx_in_front(folder: Path, service: Service) -> Iterator[Server]:
+    """Run nginx before a service, as docs/how-to/nginx.md has it take files over; plain HTTP, no log."""
+    page = Path(__file__).parents[1] / "docs" / "how-to" / "nginx.md"
+    shown = re.search(
+        r"<!-- tested: taking over -->\s+```nginx\n(.*?)^```$",
+        page.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE,
+    )  # fmt: skip
+    if shown is None:
+        raise BenchmarkError(f"{page} shows no configuration to measure")
+    port = _free_port()
+    folder.mkdir()
+    server = shown[1]
+    for said, here in (
+        (r"127\.0\.0\.1:8080", service.url.removeprefix("http://")),
+        (r"listen 443 ssl;", f"listen 127.0.0.1:{port};"),
+        (r"ssl_certificate\w*\s[^;]*;", ""),
+        (r"access_log [^;]*;", "access_log off;"),
+        (r"/srv/wharfinger/files/", f"{service.files}/"),
+    ):
+        server, times = re.subn(said, here, server)
+        if not times:
+            raise BenchmarkError(f"{page} does not say {said}")
+    temporary = "".join(
+        f"{kind}_temp_path {folder}/{kind};\n"
+        for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
+    )
+    config = folder / "nginx.conf"
+    config.write_text(
+        f"daemon off;\nworker_processes 1;\npid {folder}/pid;\n"
+        f"error_log {folder}/error.log warn;\n{'user root;' if os.geteuid() == 0 else ''}\n"
+        f"events {{ worker_connections 256; }}\n"
+        f"http {{\n{temporary}keepalive_requests 1000000;\n{server}\n}}\n",
+        encoding="utf-8",
+    )
+    process = subprocess.Popen(
+        [find("nginx"), "-c", str(config), "-p", str(folder), "-e", str(folder / "error.log")],
+        stdin=subprocess.DEVNULL,
+    )
+    try:
+        _wait_until_open(port, process)
+        yield Server(f"http://127.0.0.1:{port}", process.pid)
+    finally:
+        _stop(process)
+
+
+@contextmanager
 def sink() -> Iterator[Server]:
     """Run the server that throws bodies away."""
     process = subprocess.Popen(
@@ -137,6 +183,7 @@ class Service:
         self.header = folder / "header"
         self.header.write_text(f"Authorization: Bearer {token}\n", encoding="ascii")
         self.header.chmod(0o600)
+        self.files = folder / "data" / "files"
         self._token = token
 
     @property
@@ -169,8 +216,11 @@ class Service:
 
 
 @contextmanager
-def service(folder: Path, *, workers: int = 1) -> Iterator[Service]:
-    """Run `wharfinger serve` on a free port over a fresh data folder."""
+def service(folder: Path, *, workers: int = 1, offload: bool = False) -> Iterator[Service]:
+    """Run `wharfinger serve` on a free port over a fresh data folder.
+
+    With `offload` it hands files over to an nginx in front.
+    """
     folder.mkdir()
     data = folder / "data"
     log = (folder / "log").open("wb")
@@ -178,6 +228,7 @@ def service(folder: Path, *, workers: int = 1) -> Iterator[Service]:
         [*WHARFINGER, "serve", "--data", str(data), "--port", "0", "--json",
          "--workers", str(workers)],
         stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log, text=True,
+        env={**os.environ, **({"WHARFINGER_OFFLOAD": "nginx"} if offload else {})},
     )  # fmt: skip
     assert process.stdout is not None
     try:
