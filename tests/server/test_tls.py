@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import http.client
+import json
 import os
 import socket
 import ssl
+import struct
 import subprocess
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -84,6 +86,41 @@ def test_files_come_and_go_over_tls(served: Served, authority: Authority) -> Non
     ):
         found, _, got = ask(served, authority.trusting, "GET", path, None, fields)
         assert (found, hashlib.sha256(got).digest()) == (status, hashlib.sha256(expected).digest())
+
+
+def test_ranges_parts_and_broken_clients_are_no_other_over_tls(
+    served: Served, authority: Authority
+) -> None:
+    content = os.urandom(9 * MIB)
+    kind = {"Content-Type": "application/octet-stream"}
+    _, _, body = ask(served, authority.trusting, "POST", "/uploads/files", content, kind)
+    url = str(json.loads(body)["url"])
+    asked = {"Range": "bytes=1000000-7999999"}
+    status, _, part = ask(served, authority.trusting, "GET", url, fields=asked)
+    assert (status, part == content[1_000_000:8_000_000]) == (206, True)
+    asked = {"Range": "bytes=5000000-7999999,0-2999999"}
+    status, headers, parts = ask(served, authority.trusting, "GET", url, fields=asked)
+    boundary = str(headers["Content-Type"]).partition("boundary=")[2]
+    found = [
+        one.partition(b"\r\n\r\n")[2][:-2] for one in parts.split(f"--{boundary}".encode())[1:-1]
+    ]
+    assert (status, found == [content[5_000_000:8_000_000], content[:3_000_000]]) == (206, True)
+
+    request = f"GET {url} HTTP/1.1\r\nHost: localhost\r\n".encode() + served.authorization + b"\r\n"
+    for read in (1, 100_000, 2_000_000):
+        with socket.create_connection(("127.0.0.1", served.port), 10) as plain:
+            sock = authority.trusting.wrap_socket(plain, server_hostname="localhost")
+            sock.sendall(request)
+            left = read
+            while left and (piece := sock.recv(left)):
+                left -= len(piece)
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            sock.close()
+    eventually(
+        lambda: not [name for name in served.open_files() if "/data/files/" in name],
+        "the files are closed",
+    )
+    assert "Traceback" not in served.log.read_text("utf-8")
 
 
 def test_a_link_made_over_tls_is_an_https_address(served: Served, authority: Authority) -> None:
