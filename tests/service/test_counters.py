@@ -293,3 +293,22 @@ def test_an_error_does_not_show_the_password_of_redis() -> None:
     with pytest.raises(ConfigError) as found:
         LimitSettings.from_mapping({"url": "reddis://:hunter22@127.0.0.1"})
     assert "hunter22" not in str(found.value) + found.value.hint
+
+
+def test_limits_are_described_without_the_password_of_redis() -> None:
+    settings = LimitSettings(
+        url="redis://me:hunter22@db.example:6379/0?password=hunter22", requests_per_link=Rate(5, 60)
+    )
+    assert settings.describe() == {
+        "url": "redis://db.example:6379/0",
+        "requests_per_token": "off",
+        "requests_per_address": "off",
+        "requests_per_link": "5 requests per minute",
+        "bytes_per_token": "off",
+        "bytes_per_address": "off",
+        "bytes_per_link": "off",
+        "wrong_credentials_per_address": "60 requests per minute",
+        "when_down": "local",
+        "headers": False,
+    }
+    assert LimitSettings().describe()["url"] == "memory://"

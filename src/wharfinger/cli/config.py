@@ -40,14 +40,25 @@ def show(*, data: str | None, config: str | None) -> None:
         "catalog": str(wharf.catalog_file),
         "cors_origins": list(wharf.cors_origins),
         "revalidate_private": wharf.revalidate_private,
+        "trusted_proxies": list(settings.trusted_proxies),
     }
+    limits = wharf.limits.describe()
     collections = {name: found.describe() for name, found in sorted(wharf.collections.items())}
     if output.is_json():
-        output.emit({**values, "sources": dict(settings.sources), "collections": collections})
+        output.emit(
+            {
+                **values,
+                "sources": dict(settings.sources),
+                "limits": limits,
+                "collections": collections,
+            }
+        )
         return
     for key, value in values.items():
         source = settings.sources.get(key)
         output.emit({}, f"{key} = {value}" + (f"  ({source})" if source else ""))
+    for key, value in limits.items():
+        output.emit({}, f"limits.{key} = {value}")
     for name, rules in collections.items():
         types = rules["types"]
         shown = ", ".join(types) if isinstance(types, list) else "any type"
@@ -55,4 +66,7 @@ def show(*, data: str | None, config: str | None) -> None:
         text += f"at most {show_size(int(str(rules['max_size'])))}"
         if rules["expires_in"] is not None:
             text += f"; expires after {rules['expires_in']} s"
+        bandwidth = wharf.collections[name].bandwidth
+        if bandwidth is not None:
+            text += f"; sent at {show_size(bandwidth)}/s"
         output.emit({}, text)

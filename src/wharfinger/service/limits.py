@@ -23,7 +23,7 @@ from wharfinger.errors import ConfigError, TooManyRequests
 from wharfinger.keys import refuse_unknown
 from wharfinger.names import show
 from wharfinger.service.counters import Counters, Key, MemoryCounters, RedisCounters
-from wharfinger.service.rates import Rate, Unit
+from wharfinger.service.rates import OFF, Rate, Unit
 
 WhenDown: TypeAlias = Literal["local", "refuse"]
 
@@ -88,6 +88,19 @@ class LimitSettings:
             if name in values:
                 values[name] = Rate.parse(values[name], _unit(name), f"[limits] {name}")
         return cls(**values)  # type: ignore[arg-type]  # checked there
+
+    def describe(self) -> dict[str, object]:
+        """Return the limits as plain values for people to look at; no password is among them."""
+        rates = {name: getattr(self, name) for name in _RATES}
+        parts = urlsplit(self.url)
+        return {
+            "url": parts._replace(netloc=parts.netloc.rpartition("@")[2], query="").geturl()
+            if self.is_shared
+            else self.url,
+            **{name: OFF if rate is None else str(rate) for name, rate in rates.items()},
+            "when_down": self.when_down,
+            "headers": self.headers,
+        }
 
     @property
     def is_shared(self) -> bool:

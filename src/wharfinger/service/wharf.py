@@ -69,12 +69,13 @@ class Wharf:
         self.settings = settings
         self._given_store = store
         self._scanner = scanner
+        clock = _seconds(now)
         now = _in_millis(now)
         self._now = now
         self._parts: _Parts | None = None
         self._opening = threading.Lock()
         self._closed = False
-        self.limiter = Limiter(settings.limits, lambda: now().timestamp())
+        self.limiter = Limiter(settings.limits, clock)
         self._paces = {
             name: Pace(collection.bandwidth)
             for name, collection in settings.collections.items()
@@ -429,6 +430,10 @@ class Wharf:
         with os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT, 0o600), "a") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             yield
+
+
+def _seconds(now: Callable[[], datetime]) -> Callable[[], float]:
+    return lambda: now().timestamp()
 
 
 def _in_millis(now: Callable[[], datetime]) -> Callable[[], datetime]:
