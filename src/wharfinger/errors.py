@@ -40,7 +40,10 @@ the same call may succeed later. The text says what happened, with the numbers;
     │   ├── UnsupportedEncoding
     │   ├── MethodNotAllowed
     │   ├── PreconditionFailed
-    │   └── RangeNotSatisfiable
+    │   ├── RangeNotSatisfiable
+    │   ├── OffsetMismatch               the bytes do not go on where the upload stands
+    │   ├── UploadTakenOver              a newer request goes on with it
+    │   └── UploadOver                   it takes no more bytes
     ├── Unauthenticated
     │   └── PasswordRequired             a link asks for its password
     ├── Forbidden
@@ -80,6 +83,7 @@ __all__ = [
     "NameRejected",
     "NotFound",
     "NotReady",
+    "OffsetMismatch",
     "PasswordRequired",
     "PortInUse",
     "PreconditionFailed",
@@ -99,6 +103,8 @@ __all__ = [
     "Unavailable",
     "Unscannable",
     "UnsupportedEncoding",
+    "UploadOver",
+    "UploadTakenOver",
     "UsageError",
     "WharfingerError",
 ]
@@ -531,6 +537,41 @@ class RangeNotSatisfiable(RequestError):
     def __init__(self, detail: str, *, length: int, hint: str | None = None) -> None:
         super().__init__(detail, hint=hint)
         self.length = length
+
+
+class OffsetMismatch(RequestError):
+    """The bytes do not go on where the upload stands. `expected` and `provided` are offsets in bytes."""
+
+    code = "offset-mismatch"
+    title = "Not where the upload stands"
+    http_status = 409
+    retryable = True
+
+    def __init__(self, *, expected: int, provided: int, hint: str | None = None) -> None:
+        super().__init__(
+            f"The upload stands at {expected} bytes; these begin at {provided}.",
+            hint="Ask with HEAD where it stands and go on from there." if hint is None else hint,
+        )
+        self.expected = expected
+        self.provided = provided
+
+
+class UploadTakenOver(RequestError):
+    """A newer request goes on with this upload; this one has ended."""
+
+    code = "upload-taken-over"
+    title = "Taken over by a newer request"
+    http_status = 409
+    retryable = True
+    hint = "Nothing to do if that was you; else ask with HEAD where the upload stands."
+
+
+class UploadOver(RequestError):
+    """The upload takes no more bytes: it is complete, was refused, or its time has ended."""
+
+    code = "upload-over"
+    title = "Upload is over"
+    http_status = 410
 
 
 class Unauthenticated(WharfingerError):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -99,7 +100,7 @@ def wharf(clock: Clock) -> Iterator[Wharf]:
 )
 @given(most=st.integers(1, 3), steps=STEPS)
 def test_no_more_whole_downloads_than_permitted(
-    wharf: Wharf, clock: Clock, most: int, steps: list[tuple[str, object]]
+    wharf: Wharf, clock: Clock, most: int, steps: list[tuple[str, Any]]
 ) -> None:
     asker = Asker(wharf, most)
     for kind, value in steps:

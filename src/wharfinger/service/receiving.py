@@ -20,7 +20,7 @@ import secrets
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Protocol, Self
 
 from wharfinger import scanners
 from wharfinger.catalog import Catalog, FileState, StoredFile
@@ -32,6 +32,9 @@ from wharfinger.scanners import Scanner
 from wharfinger.service.collections import Collection
 from wharfinger.stores import Staging, Store
 from wharfinger.stores.base import Buffer
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
 
 
 class Reception:
@@ -118,7 +121,7 @@ class Reception:
             staging.write(cleared)
         staging.sync()
         if scanner is not None:
-            _scan(scanner, staging)
+            scan(scanner, staging)
         return staging, facts
 
     def _check_open(self) -> None:
@@ -131,15 +134,35 @@ class Reception:
         return self._staging
 
 
+class Receivable(Protocol):
+    """What can become a file: `settle` judges it and makes it durable in staging."""
+
+    name: str | None
+    collection: Collection
+    owner: str | None
+
+    def settle(self, scanner: Scanner | None) -> tuple[Staging, Facts]:
+        """Judge the whole; on return its bytes would survive a power cut."""
+        ...
+
+    def abort(self) -> None:
+        """Let go of it. Harmless when it has ended already."""
+        ...
+
+
 def finish_all(
-    receptions: Sequence[Reception],
+    receptions: Sequence[Receivable],
     *,
     store: Store,
     catalog: Catalog,
     scanner: Scanner | None,
     now: datetime,
+    also: Callable[[Connection, StoredFile], None] | None = None,
 ) -> list[StoredFile]:
-    """Accept several files or none of them; return their records in order."""
+    """Accept several files or none of them; return their records in order.
+
+    `also` runs for each record in the transaction that holds them all.
+    """
     published: list[str] = []
     try:
         settled = [(reception, *reception.settle(scanner)) for reception in receptions]
@@ -147,7 +170,7 @@ def finish_all(
         for (_, staging, _), record in zip(settled, records, strict=True):
             published.append(record.id)
             store.publish(staging, record.id)
-        catalog.write(lambda connection: statements.add(connection, records))
+        catalog.write(lambda connection: _add(connection, records, also))
     except BaseException:
         for file_id in published:
             # What cannot be removed now is a file without a record: the sweep finds it.
@@ -160,7 +183,18 @@ def finish_all(
     return records
 
 
-def _record(reception: Reception, facts: Facts, now: datetime) -> StoredFile:
+def _add(
+    connection: Connection,
+    records: list[StoredFile],
+    also: Callable[[Connection, StoredFile], None] | None,
+) -> None:
+    statements.add(connection, records)
+    if also is not None:
+        for record in records:
+            also(connection, record)
+
+
+def _record(reception: Receivable, facts: Facts, now: datetime) -> StoredFile:
     expires_in = reception.collection.expires_in
     return StoredFile(
         id=secrets.token_hex(16),
@@ -176,7 +210,8 @@ def _record(reception: Reception, facts: Facts, now: datetime) -> StoredFile:
     )
 
 
-def _scan(scanner: Scanner, staging: Staging) -> None:
+def scan(scanner: Scanner, staging: Staging) -> None:
+    """Ask a scanner about staged bytes. Raises Infected, Unscannable."""
     with staging.reader() as file:
         verdict = scanner.scan(file, staging.size)
     match verdict:

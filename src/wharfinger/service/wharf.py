@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
-from typing import BinaryIO, Final, Literal, Self, cast
+from typing import TYPE_CHECKING, BinaryIO, Final, Literal, Self, cast
 
 from wharfinger.catalog import Catalog, FileState, Link, StoredFile
 from wharfinger.catalog import files as statements
@@ -31,8 +31,12 @@ from wharfinger.service.receiving import Reception, finish_all
 from wharfinger.service.settings import Offload, WharfSettings, read_toml
 from wharfinger.service.sweeping import SweepReport, end_file, sweep
 from wharfinger.service.tokens import Tokens
+from wharfinger.service.uploads import Uploads, WholeUpload
 from wharfinger.stores import LocalStore, Store
 from wharfinger.units import MIB
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
 
 MAX_PAGE: Final = 1000
 _READ_SIZE: Final = 1 * MIB
@@ -82,6 +86,13 @@ class Wharf:
             if collection.bandwidth is not None
         }
         self.tokens = Tokens(lambda: self._open().catalog, now)
+        self.uploads = Uploads(
+            catalog=lambda: self._open().catalog,
+            store=lambda: self._open().store,
+            collection=self.collection,
+            finish=self._finish_upload,
+            now=now,
+        )
         self.links = Links(
             lambda: self._open().catalog,
             lambda: self._open().keys,
@@ -158,6 +169,20 @@ class Wharf:
             owner=owner,
             finish_all=self.finish_all,
         )
+
+    def _finish_upload(
+        self, whole: WholeUpload, also: Callable[[Connection, StoredFile], None]
+    ) -> StoredFile:
+        parts = self._open()
+        (stored,) = finish_all(
+            [whole],
+            store=parts.store,
+            catalog=parts.catalog,
+            scanner=self._scanner,
+            now=self._now(),
+            also=also,
+        )
+        return stored
 
     def finish_all(self, receptions: Sequence[Reception]) -> list[StoredFile]:
         """Accept several files or none of them; return their records in order.
@@ -375,6 +400,7 @@ class Wharf:
         """Finish what was begun and let go of everything. The service cannot be used afterwards."""
         with self._opening:
             self._closed = True
+            self.uploads.close()
             if self._parts is not None and self._parts.pid == os.getpid():
                 self._parts.catalog.close()
             self._parts = None

@@ -5,8 +5,8 @@ it (32 hexadecimal digits). Bytes come in through a `Staging`, are made durable,
 are published whole; there is no way to change a published file.
 """
 
-from wharfinger.stores.base import Blob, Staging, Store
+from wharfinger.stores.base import Blob, Part, Staging, Store
 from wharfinger.stores.local import LocalStore
 from wharfinger.stores.memory import MemoryStore
 
-__all__ = ["Blob", "LocalStore", "MemoryStore", "Staging", "Store"]
+__all__ = ["Blob", "LocalStore", "MemoryStore", "Part", "Staging", "Store"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import BinaryIO, Protocol, TypeAlias
 
@@ -11,7 +12,7 @@ Buffer: TypeAlias = bytes | bytearray | memoryview
 
 @dataclass(frozen=True, slots=True)
 class Blob:
-    """One published file as the store sees it: its id and the time (epoch seconds) it was written."""
+    """A published file or a part as the store sees it: its id and the time (epoch seconds) it was written."""
 
     id: str
     modified_at: float
@@ -46,11 +47,50 @@ class Staging(Protocol):
         ...
 
 
+class Part(Staging, Protocol):
+    """Bytes of an upload that comes in several requests: it has a name, and outlives its process.
+
+    Several processes may have one open; only who holds `locked` may write.
+    """
+
+    def write_at(self, data: Buffer, offset: int) -> None:
+        """Write all of `data` at a place. Raises StorageFull when there is no room."""
+        ...
+
+    def locked(self) -> AbstractContextManager[None]:
+        """Keep every other one that has it open from entering its own `locked`."""
+        ...
+
+    def cut(self, size: int) -> None:
+        """Take `size` as what was written: what lies behind it is no part of the upload."""
+        ...
+
+    def close(self) -> None:
+        """Let go of it; what was written stays. Harmless when called twice or after `publish`."""
+        ...
+
+
 class Store(Protocol):
     """A place for whole, immutable files under ids. All methods may be called from any thread."""
 
     def stage(self, length: int | None = None) -> Staging:
         """Begin to receive `length` bytes (None: unknown). Raises StorageFull if they cannot fit."""
+        ...
+
+    def begin_part(self, upload_id: str, length: int | None = None) -> Part:
+        """Begin to receive an upload under its id. Raises StorageFull, FileExistsError."""
+        ...
+
+    def open_part(self, upload_id: str) -> Part:
+        """Return what was received of an upload. Raises NotFound."""
+        ...
+
+    def delete_part(self, upload_id: str) -> bool:
+        """Give up what was received of an upload; return whether there was anything."""
+        ...
+
+    def parts(self) -> Iterator[Blob]:
+        """Yield the uploads that something is kept of, in no order."""
         ...
 
     def publish(self, staging: Staging, file_id: str) -> None:

@@ -6,7 +6,8 @@ files have no name at all where the file system knows `O_TMPFILE`, so that a cra
 leaves nothing to clean.
 
     ROOT/files/abc/abc3…   published files; the first three digits of the id shard them
-    ROOT/staging/          unnamed or .part files on their way in
+    ROOT/staging/          unnamed or .part files on their way in, and .upload files of uploads
+                           that come in several requests
 
 Folders are 0700 and files 0600: nothing here is served by anybody but the service,
 and nothing is ever executed (ASVS 5.3.1). Paths are made from our own ids alone. Where a web
@@ -17,6 +18,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import fcntl
 import io
 import os
 import re
@@ -33,6 +35,7 @@ from wharfinger.stores.base import Blob, Buffer, Staging
 from wharfinger.units import MIB
 
 _ID: Final = re.compile(r"[0-9a-f]{32}")
+_UPLOAD: Final = ".upload"
 _FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 # A file system without unnamed files says so in one of these ways (open(2)).
 _NO_TMPFILE: Final = frozenset({errno.EOPNOTSUPP, errno.EISDIR, errno.ENOENT, errno.EINVAL})
@@ -83,6 +86,39 @@ class LocalStore:
         with _full_disk_is_storage_full(), self._open_count:
             return LocalStaging(self._staging, self._open_count)
 
+    def begin_part(self, upload_id: str, length: int | None = None) -> LocalPart:
+        free = self.free_space()
+        if length is not None and free is not None and length + _MARGIN > free:
+            raise StorageFull(f"{length} bytes do not fit into the {free} that are left.")
+        path = self._part(upload_id)
+        with _full_disk_is_storage_full(), self._open_count:
+            part = LocalPart(path, self._open_count, os.O_CREAT | os.O_EXCL)
+        # An offset that is told to the client later names a file that a power cut leaves there.
+        _sync_folder(self._staging)
+        return part
+
+    def open_part(self, upload_id: str) -> LocalPart:
+        with self._open_count:
+            try:
+                return LocalPart(self._part(upload_id), self._open_count)
+            except FileNotFoundError as error:
+                raise NotFound from error
+
+    def delete_part(self, upload_id: str) -> bool:
+        try:
+            self._part(upload_id).unlink()
+        except FileNotFoundError:
+            return False
+        return True
+
+    def parts(self) -> Iterator[Blob]:
+        for entry in os.scandir(self._staging):
+            if entry.name.endswith(_UPLOAD) and _ID.fullmatch(entry.name.removesuffix(_UPLOAD)):
+                with contextlib.suppress(FileNotFoundError):  # it has just ended
+                    yield Blob(
+                        entry.name.removesuffix(_UPLOAD), entry.stat(follow_symlinks=False).st_mtime
+                    )
+
     def publish(self, staging: Staging, file_id: str) -> None:
         if not isinstance(staging, LocalStaging):
             raise TypeError("this store publishes only what it staged")
@@ -131,6 +167,8 @@ class LocalStore:
     def clean_staging(self, older_than: float) -> int:
         removed = 0
         for entry in os.scandir(self._staging):
+            if entry.name.endswith(_UPLOAD):
+                continue  # ends with its record
             with contextlib.suppress(FileNotFoundError):  # its upload has just ended
                 if entry.stat().st_mtime < older_than:
                     Path(entry.path).unlink()
@@ -149,6 +187,9 @@ class LocalStore:
                 staging.sync()
             finally:
                 staging.discard()
+
+    def _part(self, upload_id: str) -> Path:
+        return self._staging / f"{_checked(upload_id)}{_UPLOAD}"
 
     def _shard(self, file_id: str) -> Path:
         return self._files / file_id[:3]
@@ -227,6 +268,47 @@ class LocalStaging:
         if self._named is not None:
             self._named.unlink(missing_ok=True)
             self._named = None
+
+
+class LocalPart(LocalStaging):
+    """The bytes of an upload that comes in several requests, in a file with its id."""
+
+    def __init__(self, path: Path, count: _OpenCount, more_flags: int = 0) -> None:
+        flags = os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC | more_flags
+        self._fd = os.open(path, flags, 0o600)
+        self._path = path
+        self._named = path
+        self._size = os.fstat(self._fd).st_size
+        self._count = count
+
+    def write_at(self, data: Buffer, offset: int) -> None:
+        with _full_disk_is_storage_full(), memoryview(data) as view:
+            written = 0
+            while written < len(view):
+                written += os.pwrite(self._fd, view[written:], offset + written)
+        self._size = max(self._size, offset + written)
+
+    @contextlib.contextmanager
+    def locked(self) -> Iterator[None]:
+        # Belongs to this opening of the file: it keeps out other threads' and processes' alike.
+        fcntl.flock(self._fd, fcntl.LOCK_EX)
+        try:
+            yield
+        finally:
+            if self._fd >= 0:  # closing it has unlocked it, too
+                fcntl.flock(self._fd, fcntl.LOCK_UN)
+
+    def cut(self, size: int) -> None:
+        os.ftruncate(self._fd, size)
+        self._size = size
+
+    def link(self, name: str, folder_fd: int) -> None:
+        """Give the bytes a final name, too: the upload keeps its own until its end is recorded."""
+        os.link(self._path, name, dst_dir_fd=folder_fd)
+
+    def close(self) -> None:
+        self._named = None
+        self.discard()
 
 
 class _OpenCount:

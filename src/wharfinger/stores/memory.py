@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from typing import BinaryIO
 
 from wharfinger.errors import NotFound, StorageFull
@@ -21,12 +24,33 @@ class MemoryStore:
     def __init__(self, capacity: int | None = None) -> None:
         self.capacity = capacity
         self._files: dict[str, tuple[bytes, float]] = {}
+        self._parts: dict[str, MemoryPart] = {}
 
     def stage(self, length: int | None = None) -> MemoryStaging:
         free = self.free_space()
         if free is not None and length is not None and length > free:
             raise StorageFull(f"{length} bytes do not fit into the {free} that are left.")
         return MemoryStaging(free)
+
+    def begin_part(self, upload_id: str, length: int | None = None) -> MemoryPart:
+        self.stage(length)
+        if upload_id in self._parts:
+            raise FileExistsError(upload_id)
+        self._parts[upload_id] = MemoryPart(
+            self.free_space(), lambda: self._parts.pop(upload_id, None)
+        )
+        return self._parts[upload_id]
+
+    def open_part(self, upload_id: str) -> MemoryPart:
+        if upload_id not in self._parts:
+            raise NotFound
+        return self._parts[upload_id]
+
+    def delete_part(self, upload_id: str) -> bool:
+        return self._parts.pop(upload_id, None) is not None
+
+    def parts(self) -> Iterator[Blob]:
+        yield from [Blob(upload_id, part.written_at) for upload_id, part in self._parts.items()]
 
     def publish(self, staging: Staging, file_id: str) -> None:
         if not isinstance(staging, MemoryStaging):
@@ -88,3 +112,37 @@ class MemoryStaging:
 
     def discard(self) -> None:
         self._bytes = bytearray()
+
+
+class MemoryPart(MemoryStaging):
+    """Bytes of an upload that comes in several requests."""
+
+    def __init__(self, room: int | None, gone: Callable[[], object]) -> None:
+        super().__init__(room)
+        self.written_at = time.time()
+        self._gone = gone
+        self._lock = threading.RLock()
+
+    def write_at(self, data: Buffer, offset: int) -> None:
+        if self._room is not None and offset + len(data) > self._room:
+            raise StorageFull(f"Only {self._room} bytes are left.")
+        self._bytes[offset : offset + len(data)] = data
+        self.written_at = time.time()
+
+    def locked(self) -> AbstractContextManager[None]:
+        @contextlib.contextmanager
+        def held() -> Iterator[None]:
+            with self._lock:
+                yield
+
+        return held()
+
+    def cut(self, size: int) -> None:
+        del self._bytes[size:]
+
+    def close(self) -> None:
+        """Do nothing: there is nothing to let go of."""
+
+    def discard(self) -> None:
+        super().discard()
+        self._gone()

@@ -60,11 +60,14 @@ def upgrade() -> None:
         sa.Column("files", sa.BigInteger, nullable=False),
         sa.Column("bytes", sa.BigInteger, nullable=False),
     )
-    for kind, column in (("collection", "collection"), ("owner", "owner")):
-        op.execute(
-            f"INSERT INTO usage SELECT '{kind}', {column}, count(*), sum(size) FROM files"
-            f" WHERE state NOT IN ('expired', 'removed') AND {column} IS NOT NULL GROUP BY {column}"
-        )
+    op.execute(
+        "INSERT INTO usage SELECT 'collection', collection, count(*), sum(size) FROM files"
+        " WHERE state NOT IN ('expired', 'removed') GROUP BY collection"
+    )
+    op.execute(
+        "INSERT INTO usage SELECT 'owner', owner, count(*), sum(size) FROM files"
+        " WHERE state NOT IN ('expired', 'removed') AND owner IS NOT NULL GROUP BY owner"
+    )
     op.create_table(
         "replies",
         sa.Column("key", sa.String(64), primary_key=True),
