@@ -49,7 +49,7 @@ INSTANCES: tuple[WharfingerError, ...] = (
     errors.RequestError(DETAIL),
     errors.LengthRequired(DETAIL),
     errors.LengthMismatch(DETAIL),
-    errors.OffsetMismatch(expected=10, provided=20),
+    errors.OffsetMismatch(DETAIL, expected=10, provided=20),
     errors.UploadTakenOver(DETAIL),
     errors.UploadOver(DETAIL),
     errors.MalformedMultipart(DETAIL),

@@ -547,11 +547,12 @@ class OffsetMismatch(RequestError):
     http_status = 409
     retryable = True
 
-    def __init__(self, *, expected: int, provided: int, hint: str | None = None) -> None:
-        super().__init__(
-            f"The upload stands at {expected} bytes; these begin at {provided}.",
-            hint="Ask with HEAD where it stands and go on from there." if hint is None else hint,
-        )
+    hint = "Ask with HEAD where it stands and go on from there."
+
+    def __init__(
+        self, detail: str, *, expected: int, provided: int, hint: str | None = None
+    ) -> None:
+        super().__init__(detail, hint=hint)
         self.expected = expected
         self.provided = provided
 

@@ -348,7 +348,11 @@ class Turn:
     def at(self, offset: int) -> Self:
         """Return itself if the upload stands at this offset. Raises OffsetMismatch."""
         if offset != self.offset:
-            raise OffsetMismatch(expected=self.offset, provided=offset)
+            raise OffsetMismatch(
+                f"The upload stands at {self.offset} bytes; these begin at {offset}.",
+                expected=self.offset,
+                provided=offset,
+            )
         return self
 
     def tentatively(self) -> None:
@@ -365,10 +369,17 @@ class Turn:
         upload = self._at_hand.upload
         if upload.length is not None and upload.length != length:
             raise OffsetMismatch(
-                expected=upload.length, provided=length, hint="The length never changes."
+                f"The upload is {upload.length} bytes long; now it is called {length}.",
+                expected=upload.length,
+                provided=length,
+                hint="The length of an upload never changes.",
             )
         if length < self.offset:
-            raise OffsetMismatch(expected=self.offset, provided=length)
+            raise OffsetMismatch(
+                f"The upload has {self.offset} bytes already; a length of {length} comes too late.",
+                expected=self.offset,
+                provided=length,
+            )
         policy = self._uploads._collection(upload.collection).policy  # noqa: SLF001
         Inspection(policy, name=upload.name, type=upload.type, length=length)
         self._at_hand.upload = replace(upload, length=length)
