@@ -88,6 +88,16 @@ WRONG: dict[str, tuple[dict[str, Any], str, str]] = {
         "",
         "https://files.example.org",
     ),
+    "limits that are no table": (
+        {"WHARFINGER_LIMITS": "600/minute"},
+        "WHARFINGER_LIMITS must be a table, as [limits] is.",
+        "",
+    ),
+    "a limit that is none": (
+        {"WHARFINGER_LIMITS": {"requests_per_token": "many"}},
+        "[limits] requests_per_token: 'many' is not a rate.",
+        "600/minute",
+    ),
     "a file that is not there": ({"WHARFINGER_CONFIG": "nothing.toml"}, "nothing.toml", ""),
 }
 

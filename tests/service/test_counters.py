@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from support.redis import Redis, redis_server
+from wharfinger import Wharf
 from wharfinger.errors import ConfigError, TooManyRequests, Unavailable
 from wharfinger.service.counters import Key, MemoryCounters, RedisCounters
 from wharfinger.service.limits import Limiter, LimitSettings
@@ -312,3 +313,10 @@ def test_limits_are_described_without_the_password_of_redis() -> None:
         "headers": False,
     }
     assert LimitSettings().describe()["url"] == "memory://"
+
+
+def test_a_service_takes_limits_as_an_argument(tmp_path: Path) -> None:
+    with Wharf.open(tmp_path / "data", limits={"requests_per_token": "3/minute"}) as wharf:
+        assert wharf.settings.limits.requests_per_token == Rate(3, 60)
+    with pytest.raises(ConfigError, match="Unknown key"):
+        Wharf.open(tmp_path / "data", limits={"request_per_token": "3/minute"})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -12,6 +13,7 @@ from flask import Flask
 from wharfinger.errors import ConfigError
 from wharfinger.keys import refuse_unknown
 from wharfinger.service import Collection, Wharf
+from wharfinger.service.limits import LimitSettings
 from wharfinger.service.settings import WharfSettings, read_toml
 from wharfinger.web.proxies import Proxies
 
@@ -21,6 +23,7 @@ _CONFIG_KEYS: Final = (
     "WHARFINGER_PUBLIC_URL",
     "WHARFINGER_COLLECTIONS",
     "WHARFINGER_OFFLOAD",
+    "WHARFINGER_LIMITS",
     "WHARFINGER_TRUSTED_PROXIES",
 )
 
@@ -51,6 +54,11 @@ def wharf_from(app: Flask) -> Wharf:
         public_url=config.get("WHARFINGER_PUBLIC_URL"),
         offload=config.get("WHARFINGER_OFFLOAD"),
     )
+    limits = config.get("WHARFINGER_LIMITS")
+    if limits is not None:
+        if not isinstance(limits, Mapping):
+            raise ConfigError("WHARFINGER_LIMITS must be a table, as [limits] is.")
+        settings = replace(settings, limits=LimitSettings.from_mapping(limits))
     return Wharf(
         settings.with_collections(
             {name: Collection.from_mapping(name, table) for name, table in more.items()}

@@ -18,5 +18,6 @@ class Wharfinger(Receiving, Delivering, Interface):
             makes one: `WHARFINGER_DATA` (a folder; relative to `app.root_path`; by
             default `wharfinger` in the instance folder), `WHARFINGER_CONFIG` (a
             `wharfinger.toml`), `WHARFINGER_PUBLIC_URL`, and `WHARFINGER_COLLECTIONS`
-            (names to tables, as in the file).
+            (names to tables, as in the file); further keys are those of
+            docs/reference/configuration.md.
     """

@@ -11,7 +11,7 @@ import fcntl
 import os
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
@@ -24,7 +24,7 @@ from wharfinger.errors import DataFolderError, NotFound, NotReady, Unavailable, 
 from wharfinger.scanners import Scanner
 from wharfinger.service import keyring
 from wharfinger.service.collections import Collection
-from wharfinger.service.limits import Limiter
+from wharfinger.service.limits import Limiter, LimitSettings
 from wharfinger.service.links import DEFAULT_EXPIRES_IN, Links
 from wharfinger.service.pacing import Pace
 from wharfinger.service.receiving import Reception, finish_all
@@ -109,6 +109,7 @@ class Wharf:
         collections: Iterable[Collection] = (),
         public_url: str | None = None,
         offload: Offload | None = None,
+        limits: Mapping[str, object] | None = None,
         scanner: Scanner | None = None,
     ) -> Self:
         """Return the service in a folder, with embedded defaults or a configuration file.
@@ -122,6 +123,8 @@ class Wharf:
             public_url: the address under which others reach the service.
             offload: hand stored files to the web server in front to send: "nginx" by
                 `X-Accel-Redirect`, "sendfile" by `X-Sendfile`. Its group may read them then.
+            limits: how much one token, address or link may do in a time, as the `[limits]`
+                table of a configuration file says it; it wins over that table as a whole.
             scanner: asked about every file before it is accepted.
 
         Raises:
@@ -135,7 +138,10 @@ class Wharf:
             public_url=public_url,
             offload=offload,
         )
-        return cls(settings.with_collections(more), scanner=scanner)
+        settings = settings.with_collections(more)
+        if limits is not None:
+            settings = replace(settings, limits=LimitSettings.from_mapping(limits))
+        return cls(settings, scanner=scanner)
 
     def __repr__(self) -> str:
         return f"Wharf({str(self.settings.data)!r})"
