@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
+from flask import Flask
 
 from support.services import make_wharf, token
 from support.shells import SHELLS, Answered, Browser, running
 from wharfinger import Wharf
 from wharfinger.errors import ConfigError
+from wharfinger.flask import Wharfinger
 from wharfinger.service import WharfSettings
+from wharfinger.service.doctor import examine
+from wharfinger.service.settings import Offload
 
 DIGITS = b"0123456789"
 ACCEL = {"X-Sendfile-Type": "X-Accel-Redirect"}
@@ -284,8 +289,49 @@ def modes(data: Path, file: str) -> list[str]:
     ],
 )
 def test_the_group_may_read_the_files_and_nothing_else(
-    tmp_path: Path, offload: object, expected: list[str]
+    tmp_path: Path, offload: Offload | None, expected: list[str]
 ) -> None:
-    with make_wharf(tmp_path / "data", offload=offload) as wharf:  # type: ignore[arg-type]
+    with make_wharf(tmp_path / "data", offload=offload) as wharf:
         stored = wharf.receive([DIGITS], collection="files", name="a.txt")
     assert modes(tmp_path / "data", stored.id) == expected
+
+
+def test_a_store_from_before_lets_the_group_pass_to_what_comes_from_now_on(tmp_path: Path) -> None:
+    with make_wharf(tmp_path / "data") as wharf:
+        older = wharf.receive([DIGITS], collection="files", name="a.txt")
+    before = os.umask(0o077)
+    try:
+        with Wharf.open(tmp_path / "data", offload="nginx") as wharf:
+            newer = wharf.receive([DIGITS], collection="files", name="a.txt")
+    finally:
+        os.umask(before)
+    assert modes(tmp_path / "data", newer.id)[:4] == ["710", "750", "750", "640"]
+    assert modes(tmp_path / "data", older.id)[3] == "600"
+
+
+@pytest.mark.parametrize(
+    ("offload", "mode", "grade"),
+    [
+        ("nginx", 0o710, "ok"),
+        ("nginx", 0o750, "warning"),
+        ("nginx", 0o711, "warning"),
+        (None, 0o710, "warning"),
+    ],
+)
+def test_the_doctor_wants_the_data_folder_no_more_open_than_it_has_to_be(
+    tmp_path: Path, offload: Offload | None, mode: int, grade: str
+) -> None:
+    with make_wharf(tmp_path / "data", offload=offload) as wharf:
+        wharf.receive([DIGITS], collection="files", name="a.txt")
+        settings = wharf.settings
+    (tmp_path / "data").chmod(mode)
+    findings = {finding.check: finding.grade for finding in examine(settings)}
+    assert findings["data folder"] == grade
+
+
+def test_flask_says_what_is_wrong_with_the_setting(tmp_path: Path) -> None:
+    app = Flask("app", instance_path=str(tmp_path))
+    app.config["WHARFINGER_OFFLOAD"] = "X-Accel-Redirect"
+    with pytest.raises(ConfigError) as caught:
+        Wharfinger(app)
+    assert caught.value.detail == "offload 'X-Accel-Redirect' is not known."
