@@ -77,6 +77,7 @@ def test_every_setting_says_what_decided_it(tmp_path: Path) -> None:
         "config": "found in this folder",
         "data": "WHARFINGER_DATA",
         "host": "file",
+        "offload": "default",
         "port": "flag",
         "public_url": "default",
         "tls_cert": "default",

@@ -38,6 +38,7 @@ def show(*, data: str | None, config: str | None) -> None:
         "public_url": wharf.public_url,
         "store": str(wharf.store_folder),
         "catalog": str(wharf.catalog_file),
+        "offload": wharf.offload,
         "cors_origins": list(wharf.cors_origins),
         "revalidate_private": wharf.revalidate_private,
         "trusted_proxies": list(settings.trusted_proxies),
