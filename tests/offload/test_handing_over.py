@@ -12,11 +12,14 @@ from flask import Flask
 from support.services import make_wharf, token
 from support.shells import SHELLS, Answered, Browser, running
 from wharfinger import Wharf
+from wharfinger.asgi import create_app
 from wharfinger.errors import ConfigError
 from wharfinger.flask import Wharfinger
+from wharfinger.server import load_settings
 from wharfinger.service import WharfSettings
 from wharfinger.service.doctor import examine
 from wharfinger.service.settings import Offload
+from wharfinger.web import WebInterface
 
 DIGITS = b"0123456789"
 ACCEL = {"X-Sendfile-Type": "X-Accel-Redirect"}
@@ -199,7 +202,10 @@ def test_part_of_a_limited_link_leaves_the_rest_to_be_had(browser: Browser, whar
 @pytest.mark.parametrize("shell", SHELLS)
 def test_x_sendfile_names_the_path_of_whole_files_alone(tmp_path: Path, shell: str) -> None:
     data = tmp_path / "größe 1%"
-    with make_wharf(data, offload="sendfile") as wharf, running(shell, wharf) as url:
+    with (
+        make_wharf(data, offload="sendfile") as wharf,
+        running(shell, wharf, ["127.0.0.1"]) as url,
+    ):
         browser = Browser(url, token(wharf))
         file = put(browser)
         answer = twice(browser, file, SENDFILE)
@@ -212,6 +218,55 @@ def test_x_sendfile_names_the_path_of_whole_files_alone(tmp_path: Path, shell: s
             plain = twice(browser, file, offer)
             assert plain.body == DIGITS
             assert "x-sendfile" not in plain.headers
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+@pytest.mark.parametrize("offload", ["nginx", "sendfile"])
+def test_offers_count_from_named_proxies_only(tmp_path: Path, shell: str, offload: Offload) -> None:
+    offer = {"nginx": ACCEL, "sendfile": SENDFILE}[offload]
+    with make_wharf(tmp_path / "data", offload=offload) as wharf:
+        secret = token(wharf)
+        with running(shell, wharf, ["127.0.0.1"]) as url:
+            named = Browser(url, secret)
+            file = put(named)
+            assert twice(named, file, {**offer, **forwarded(shell, "203.0.113.7")}).body == b""
+        with running(shell, wharf, ["10.0.0.1"]) as url:
+            sent = {**offer, **forwarded(shell, "10.0.0.1")}
+            answer = twice(Browser(url, secret), file, sent)
+            assert answer.body == DIGITS
+            assert "x-accel-redirect" not in answer.headers
+            assert "x-sendfile" not in answer.headers
+
+
+def forwarded(shell: str, client: str) -> dict[str, str]:
+    # uvicorn believes whoever is on this machine, before the application sees the request.
+    return {} if shell == "asgi" else {"X-Forwarded-For": client}
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+def test_paths_are_told_to_nobody_unnamed(tmp_path: Path, shell: str) -> None:
+    message = (
+        'offload = "sendfile" tells the web server in front where files lie: name that server.'
+    )
+    with (
+        make_wharf(tmp_path / "data", offload="sendfile") as wharf,
+        pytest.raises(ConfigError) as caught,
+    ):
+        start(shell, wharf)
+    assert caught.value.detail == message
+    with pytest.raises(ConfigError) as caught:
+        load_settings({}, {"WHARFINGER_OFFLOAD": "sendfile"}, folder=tmp_path)
+    assert caught.value.detail == message
+
+
+def start(shell: str, wharf: Wharf) -> None:
+    match shell:
+        case "flask":
+            Wharfinger(Flask("app"), wharf=wharf)
+        case "asgi":
+            create_app(wharf)
+        case _:
+            WebInterface(wharf)
 
 
 # --- what is never handed over ------------------------------------------------------------

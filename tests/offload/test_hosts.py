@@ -97,7 +97,7 @@ def test_serve_hands_over_and_what_is_removed_is_gone_from_every_process(
 
 def test_the_file_of_settings_turns_it_on(tmp_path: Path) -> None:
     config = tmp_path / "wharfinger.toml"
-    config.write_text('[server]\noffload = "sendfile"\n', "utf-8")
+    config.write_text('[server]\noffload = "sendfile"\ntrusted_proxies = ["127.0.0.1"]\n', "utf-8")
     with serve(tmp_path / "data", "--config", str(config)) as served:
         record = served.browser.ask(
             "POST", "/uploads/files", b"0123456789", {"Content-Type": ""}

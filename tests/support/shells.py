@@ -8,7 +8,7 @@ import http.client
 import json
 import socket
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
@@ -26,6 +26,7 @@ from wharfinger.flask import Wharfinger
 from wharfinger.server.connections import Server
 from wharfinger.server.shell import Shell
 from wharfinger.web import WebInterface
+from wharfinger.web.proxies import Proxies
 
 SHELLS = ("server", "flask", "asgi")
 
@@ -55,26 +56,26 @@ def listener() -> socket.socket:
 
 
 @contextlib.contextmanager
-def running(kind: str, wharf: Wharf) -> Iterator[str]:
-    """Run one shell over the service; yield its address."""
-    start: Callable[[Wharf], contextlib.AbstractContextManager[str]] = {
+def running(kind: str, wharf: Wharf, trusted: Sequence[str] = ()) -> Iterator[str]:
+    """Run one shell over the service, with trusted proxies; yield its address."""
+    start: Callable[..., contextlib.AbstractContextManager[str]] = {
         "server": stand_alone,
         "flask": flask,
         "asgi": asgi,
     }[kind]
-    with start(wharf) as url:
+    with start(wharf, trusted=trusted) as url:
         yield url
 
 
 @contextlib.contextmanager
-def stand_alone(wharf: Wharf, *, most: int = 512) -> Iterator[str]:
+def stand_alone(wharf: Wharf, *, most: int = 512, trusted: Sequence[str] = ()) -> Iterator[str]:
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever)
     thread.start()
     sock = listener()
 
     async def begin(pool: ThreadPoolExecutor) -> aiohttp_web.ServerRunner:
-        shell = Shell(WebInterface(wharf), pool, pool)
+        shell = Shell(WebInterface(wharf, proxies=Proxies(trusted)), pool, pool)
         server = Server(shell, most=most, access_log=None, auto_decompress=False)
         runner = aiohttp_web.ServerRunner(server, shutdown_timeout=1)
         await runner.setup()
@@ -108,8 +109,9 @@ def wsgi(app: Flask) -> Iterator[str]:
 
 
 @contextlib.contextmanager
-def flask(wharf: Wharf) -> Iterator[str]:
+def flask(wharf: Wharf, *, trusted: Sequence[str] = ()) -> Iterator[str]:
     app = Flask("app")
+    app.config["WHARFINGER_TRUSTED_PROXIES"] = list(trusted)
     files = Wharfinger(app, wharf=wharf)
     app.register_blueprint(files.blueprint())
     with wsgi(app) as url:
@@ -135,8 +137,8 @@ def asgi_server(app: Any, *, root_path: str = "") -> Iterator[str]:
 
 
 @contextlib.contextmanager
-def asgi(wharf: Wharf) -> Iterator[str]:
-    with asgi_server(create_app(wharf)) as url:
+def asgi(wharf: Wharf, *, trusted: Sequence[str] = ()) -> Iterator[str]:
+    with asgi_server(create_app(wharf, trusted_proxies=trusted)) as url:
         yield url
 
 

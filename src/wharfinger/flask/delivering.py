@@ -95,7 +95,8 @@ class Delivering(Application):
         head = delivery_head(conditional=conditional)
         answer = deliver(head, what, opened, now=wharf.now())
         answer = paced(answer, wharf.pace(stored.collection))
-        return response(self._state.interface.memory.offloading.hand_off(head, answer))
+        offloading = self._state.interface.memory.offloading
+        return response(offloading.hand_off(offloading.screened(head), answer))
 
     def deliver_path(
         self,

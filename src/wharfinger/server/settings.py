@@ -11,6 +11,7 @@ from wharfinger.errors import ConfigError
 from wharfinger.keys import refuse_unknown
 from wharfinger.server.certificates import Certificate
 from wharfinger.service.settings import WharfSettings, read_toml, section
+from wharfinger.web.offloading import check_offload
 from wharfinger.web.proxies import Proxies
 
 DEFAULT_HOST: Final = "127.0.0.1"
@@ -108,6 +109,8 @@ def load_settings(
         public_url=public_url,  # type: ignore[arg-type]  # checked there
         offload=offload,
     )
+    trusted_proxies = _proxies(server_table.get("trusted_proxies", ()))
+    check_offload(wharf, Proxies(trusted_proxies))
     return ServerSettings(
         host=str(chosen("host", server_table, DEFAULT_HOST)),
         port=_number(chosen("port", server_table, DEFAULT_PORT), "port", 0, _MAX_PORT),
@@ -115,7 +118,7 @@ def load_settings(
         certificate=_certificate(
             chosen("tls_cert", server_table, None), chosen("tls_key", server_table, None)
         ),
-        trusted_proxies=_proxies(server_table.get("trusted_proxies", ())),
+        trusted_proxies=trusted_proxies,
         wharf=wharf,
         config=path if tables else None,
         sources=sources,

@@ -46,7 +46,7 @@ class WebInterface:
         self.gate = Gate(wharf)
         self.limiting = Limiting(wharf.limiter)
         self.proxies = proxies
-        self.memory = Memory(wharf)
+        self.memory = Memory(wharf, proxies=proxies)
         self.cors = Cors(wharf.settings.cors_origins)
 
     def exchange(self, head: RequestHead) -> Exchange:
@@ -63,6 +63,7 @@ class Exchange:
 
     def __init__(self, interface: WebInterface, head: RequestHead) -> None:
         self._interface = interface
+        head = interface.memory.offloading.screened(head)
         self._head = head = interface.proxies.believed(head)
         self._turn = interface.limiting.turn(head)
         self._wanted: Wanted | None = None

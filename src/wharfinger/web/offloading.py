@@ -11,7 +11,8 @@ lighttpd) with an absolute path. Everything else goes out from here as always. S
 * Never a request with a precondition, which the server in front would judge once more, and
   by its own rules: nginx answers 412 where `If-Match` names our tag.
 * Only when the setting asks for it and the request says, by `X-Sendfile-Type`, that it came
-  through a server that takes files over. Who comes another way gets the bytes.
+  through a server that takes files over. Who comes another way gets the bytes. Where proxies
+  are named, nobody else may say so; `X-Sendfile`, which tells a path, is for named ones alone.
 * Only a file that has a name below the store's own folder at this moment.
 * What counts as sent is the whole: what becomes of it is not seen from here.
 """
@@ -25,8 +26,11 @@ from pathlib import Path
 from typing import BinaryIO, Final
 from urllib.parse import quote
 
+from wharfinger.errors import ConfigError
+from wharfinger.protocol.headers import Headers
 from wharfinger.service.settings import Offload, WharfSettings
 from wharfinger.web.answers import Answer, FileBody, HeaderPairs
+from wharfinger.web.proxies import NOBODY, Proxies
 from wharfinger.web.requests import RequestHead
 
 INTERNAL: Final = "/wharfinger-files/"
@@ -46,20 +50,46 @@ _OK: Final = 200
 _PARTIAL: Final = 206
 
 
-class Offloading:
-    """How a service hands files over, by its settings. Safe to use from any thread."""
+def check_offload(settings: WharfSettings, proxies: Proxies) -> None:
+    """Raise ConfigError where anybody could ask for the paths of files."""
+    if settings.offload == "sendfile" and not proxies:
+        raise ConfigError(
+            'offload = "sendfile" tells the web server in front where files lie: name that server.',
+            hint='trusted_proxies = ["127.0.0.1"] if it runs on this machine.',
+        )
 
-    def __init__(self, settings: WharfSettings) -> None:
+
+class Offloading:
+    """How a service hands files over, by its settings. Safe to use from any thread.
+
+    Args:
+        settings: those of the service.
+        proxies: whose offers are believed; anybody's if none are named.
+
+    Raises:
+        ConfigError: "sendfile" without the names of proxies.
+    """
+
+    def __init__(self, settings: WharfSettings, proxies: Proxies = NOBODY) -> None:
+        check_offload(settings, proxies)
+        self._proxies = proxies
         self._field = None if settings.offload is None else _FIELDS[settings.offload]
         # The system tells of open files by their real paths.
         self._folder = f"{os.path.realpath(settings.store_folder / 'files')}/"
 
-    def takes(self, offered: str) -> bool:
-        """Return whether this value of `OFFER` names the way that the settings ask for."""
-        return self._field is not None and offered == self._field
+    def takes(self, offered: str, peer: str) -> bool:
+        """Return whether this value of `OFFER`, from this end of a connection, is taken."""
+        return self._field is not None and offered == self._field and self._believes(peer)
+
+    def screened(self, head: RequestHead) -> RequestHead:
+        """Return the head as it came over its connection, without an offer that is not believed."""
+        if self._field is None or OFFER not in head.headers or self._believes(head.client):
+            return head
+        kept = (pair for pair in head.headers if pair[0].lower() != OFFER.lower())
+        return replace(head, headers=Headers(kept))
 
     def is_offered(self, head: RequestHead) -> bool:
-        """Return whether a request came through a server that takes files over."""
+        """Return whether a screened request came through a server that takes files over."""
         return self._field is not None and head.headers.get_all(OFFER) == (self._field,)
 
     def is_plain(self, head: RequestHead) -> bool:
@@ -103,6 +133,9 @@ class Offloading:
         )
         headers = (*kept, ("Content-Length", "0"), (self._field, place))
         return replace(answer, status=_OK, headers=headers, body=b"", again=None)
+
+    def _believes(self, peer: str) -> bool:
+        return not self._proxies or self._proxies.trusts(peer)
 
     def _agrees(self, head: RequestHead, answer: Answer) -> bool:
         """Return whether the server in front would send what we would."""

@@ -62,7 +62,7 @@ class Proxies:
 
     def believed(self, head: RequestHead) -> RequestHead:
         """Return the head as the client sent it, as far as trusted proxies tell."""
-        if not self or not self._trusts(head.client):
+        if not self or not self.trusts(head.client):
             return head
         return replace(
             head,
@@ -77,7 +77,7 @@ class Proxies:
         Where the chain of proxies cannot be read any further, it is the last one that can.
         """
         found = canonical(peer)
-        if not self or not self._trusts(peer):
+        if not self or not self.trusts(peer):
             return found
         hops = ",".join(headers.get_all("X-Forwarded-For")).split(",")
         for hop in reversed(hops[-_MOST_HOPS:]):
@@ -85,11 +85,12 @@ class Proxies:
             if address is None:
                 return found
             found = address
-            if not self._trusts(address):
+            if not self.trusts(address):
                 return found
         return found
 
-    def _trusts(self, address: str) -> bool:
+    def trusts(self, address: str) -> bool:
+        """Return whether this end of a connection ("": a socket in the file system) is named."""
         if not address:
             return self._unix
         known = self._known.get(address)

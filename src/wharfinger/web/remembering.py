@@ -26,6 +26,7 @@ from wharfinger.units import KIB
 from wharfinger.web.answers import Answer, FileBody
 from wharfinger.web.delivering import deliver
 from wharfinger.web.offloading import Offloading
+from wharfinger.web.proxies import NOBODY, Proxies
 from wharfinger.web.requests import RequestHead
 
 SMALL: Final = 128 * KIB
@@ -88,9 +89,9 @@ class Kept:
 class Memory:
     """The files that a service handed out lately. Safe to use from any thread."""
 
-    def __init__(self, wharf: Wharf, *, most: int = _MOST) -> None:
+    def __init__(self, wharf: Wharf, *, most: int = _MOST, proxies: Proxies = NOBODY) -> None:
         self._wharf = wharf
-        self.offloading = Offloading(wharf.settings)
+        self.offloading = Offloading(wharf.settings, proxies)
         self._most = most
         self._entries: dict[tuple[str, str], Kept] = {}
         self._epoch = -1
