@@ -5,15 +5,17 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias
 
 from wharfinger.errors import RequestError, TooLarge
 from wharfinger.service import Wharf
 from wharfinger.web.answers import Answer
 from wharfinger.web.gate import Gate
-from wharfinger.web.intake import Intake, Intaken
 from wharfinger.web.limiting import FREE, Turn
 from wharfinger.web.requests import RequestHead
+
+if TYPE_CHECKING:
+    from wharfinger.stores.base import Buffer
 
 _MAX_JSON: Final = 16 * 1024
 
@@ -29,12 +31,28 @@ class Asked:
     turn: Turn = FREE
 
 
+class Sink(Protocol):
+    """Takes the body of one request."""
+
+    def write(self, data: Buffer) -> None:
+        """Take more bytes. What it raises ends the request."""
+        ...
+
+    def finish(self) -> Any:
+        """Return what the whole body came to: what `Wanted.answer` gets."""
+        ...
+
+    def abort(self) -> None:
+        """No more will come. Harmless when it has ended, and after an error."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Wanted:
     """A handler's wish for the body: where it goes, and what the answer is when it is whole."""
 
-    sink: Intake | JsonBody
-    answer: Callable[[Intaken | JsonBody], Answer]
+    sink: Sink
+    answer: Callable[[Any], Answer]
 
 
 class JsonBody:

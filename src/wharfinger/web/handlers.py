@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
-from typing import Final, Literal
+from typing import Literal
 
-from wharfinger.errors import NotFound, RequestError
-from wharfinger.service import READ, WRITE, FileState, StoredFile
+from wharfinger.errors import RequestError
+from wharfinger.service import READ, WRITE, StoredFile
 from wharfinger.web.answers import Again, Answer, empty_answer, json_answer, paced
-from wharfinger.web.asking import Asked, JsonBody, Wanted
+from wharfinger.web.asking import Asked
 from wharfinger.web.delivering import (
     PRIVATE,
     deliver,
@@ -17,38 +17,7 @@ from wharfinger.web.delivering import (
     public_caching,
     stored_representation,
 )
-from wharfinger.web.intake import Intaken, begin_intake
 from wharfinger.web.representing import base_url, file_record
-
-# Headers by which the resumable protocols announce themselves; neither is served yet.
-_RESUMABLE: Final = ("Tus-Resumable", "Upload-Complete", "Upload-Draft-Interop-Version")
-
-
-# --- files in -----------------------------------------------------------------------------
-
-
-def upload(asked: Asked) -> Wanted:
-    """POST /uploads/{collection}."""
-    head, collection = asked.head, asked.parameters["collection"]
-    principal = asked.gate.collection(head, WRITE, collection)
-    if any(name in head.headers for name in _RESUMABLE):
-        raise NotFound(
-            "Resumable uploads are not served yet.", hint="Send multipart/form-data or raw bytes."
-        )
-    base = base_url(asked.wharf, head)
-
-    def answer(intaken: Intaken | JsonBody) -> Answer:
-        assert isinstance(intaken, Intaken)  # noqa: S101 - what begin_intake's sink finishes with
-        records = [file_record(stored, base) for stored in intaken.files]
-        ready = all(stored.state is FileState.READY for stored in intaken.files)
-        return json_answer(
-            201 if ready else 202,
-            {"files": records, "fields": intaken.fields} if intaken.form else records[0],
-            headers=(("Location", str(records[0]["url"])),) if len(records) == 1 else (),
-        )
-
-    return Wanted(begin_intake(asked.wharf, head, collection, principal.id), answer)
-
 
 # --- files out ----------------------------------------------------------------------------
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from wharfinger.errors import MethodNotAllowed, NotFound
-from wharfinger.web import handlers, link_handlers
+from wharfinger.web import handlers, link_handlers, uploading
 from wharfinger.web.answers import Answer, json_answer
 from wharfinger.web.asking import Asked, Route
 from wharfinger.web.openapi import description
@@ -22,7 +22,7 @@ def openapi(asked: Asked) -> Answer:
 LIVE: Final = "/health/live"
 
 ROUTES: Final = (
-    Route("POST", "/uploads/{collection}", handlers.upload, "write",
+    Route("POST", "/uploads/{collection}", uploading.create, "write",
           "Receive files: a form or the raw bytes of one file", (201, 400, 411, 413, 415, 422, 507)),
     Route("GET", "/files", handlers.list_files, "read", "List files, newest first", (200, 400)),
     Route("GET", "/files/{id}", handlers.get_file, "read",
