@@ -11,7 +11,9 @@ import pytest
 from flask import Flask
 
 from flask_ext.conftest import Ask
-from wharfinger.flask import Wharfinger
+from wharfinger.errors import DataFolderError
+from wharfinger.flask import Wharfinger, responses
+from wharfinger.protocol.ranges import Span
 
 DIGITS = b"0123456789"
 
@@ -80,3 +82,17 @@ def test_several_parts_are_read_by_us_and_their_file_is_closed(
     assert found == [content[2_000_000:2_400_001], content[:1_500_001]]
     names = [os.path.realpath(link) for link in Path("/proc/self/fd").iterdir()]
     assert not [name for name in names if name.endswith("large.bin")]
+
+
+def test_a_stored_file_that_became_shorter_while_the_kernel_sent_it_is_noticed(
+    tmp_path: Path,
+) -> None:
+    """A server with sendfile seeks to where it came to stand: that is the moment to look."""
+    path = tmp_path / "stored"
+    path.write_bytes(bytes(1000))
+    with path.open("rb") as file:
+        sent = responses._SpanFile(file, Span(start=100, length=900))
+        assert sent.seek(1000) == 1000
+        os.truncate(path, 500)
+        with pytest.raises(DataFolderError, match="became shorter"):
+            sent.seek(500)

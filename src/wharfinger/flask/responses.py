@@ -9,6 +9,7 @@ from typing import Any, BinaryIO, Final
 
 from flask import Response, request
 
+from wharfinger.errors import DataFolderError
 from wharfinger.protocol.ranges import Span
 from wharfinger.units import MIB
 from wharfinger.web import Answer, FileBody
@@ -74,12 +75,17 @@ class _SpanFile:
     def __init__(self, file: BinaryIO, span: Span) -> None:
         self._file = file
         self._left = span.length
+        self._end = span.start + span.length
         file.seek(span.start)
 
     def fileno(self) -> int:
         return self._file.fileno()
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        # A server with sendfile ends with this. Had the file become shorter, the next answer on
+        # the connection would be taken for the rest of it.
+        if os.fstat(self._file.fileno()).st_size < self._end:
+            raise DataFolderError("A stored file became shorter while it was sent.")
         return self._file.seek(offset, whence)
 
     def read(self, size: int = -1) -> bytes:
