@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 from flask import Flask
+from werkzeug.wsgi import FileWrapper
 
 from support.served import serve
 from support.services import COLLECTIONS, make_wharf, token
@@ -283,3 +284,58 @@ def test_serve_warns_of_workers_that_count_for_themselves(tmp_path: Path) -> Non
             log = served.log
         assert (warning in log.read_text("utf-8")) is warned
         log.unlink()
+
+
+# --- nobody else sends what keeps to a pace -----------------------------------------------
+
+
+def test_an_asgi_server_that_could_send_by_path_is_not_asked_to(tmp_path: Path) -> None:
+    with make_wharf(tmp_path / "data", collections=(*COLLECTIONS, SLOW)) as wharf:
+        app = create_app(wharf)
+        bearer = f"Bearer {token(wharf, 'read', 'admin')}".encode()
+        kinds = {}
+        for collection in ("files", "slow"):
+            stored = wharf.receive([bytes(300_000)], collection=collection, name="a.bin")
+            sent: list[Any] = []
+
+            async def receive() -> dict[str, object]:
+                await asyncio.sleep(60)
+                return {"type": "http.disconnect"}
+
+            async def send(message: Any, sent: list[Any] = sent) -> None:
+                sent.append(message)
+
+            scope = {
+                "type": "http", "http_version": "1.1", "method": "GET",
+                "path": f"/files/{stored.id}", "headers": [(b"authorization", bearer)],
+                "extensions": {"http.response.pathsend": {}},
+            }  # fmt: skip
+            asyncio.run(app(scope, receive, send))
+            kinds[collection] = {message["type"] for message in sent}
+        assert kinds == {
+            "files": {"http.response.start", "http.response.pathsend"},
+            "slow": {"http.response.start", "http.response.body"},
+        }
+
+
+def test_a_wsgi_server_s_own_sendfile_is_not_used(tmp_path: Path) -> None:
+    wrapped: list[Any] = []
+
+    def wrapper(file: Any, size: int) -> FileWrapper:
+        wrapped.append(file)
+        return FileWrapper(file, size)
+
+    with make_wharf(tmp_path / "data", collections=(*COLLECTIONS, SLOW)) as wharf:
+        app = Flask("app")
+        files = Wharfinger(app, wharf=wharf)
+
+        @app.get("/<file_id>")
+        def view(file_id: str) -> Any:
+            return files.deliver(file_id)
+
+        for collection, times in (("slow", 0), ("files", 1)):
+            stored = wharf.receive([bytes(300_000)], collection=collection, name="a.bin")
+            environ = {"wsgi.file_wrapper": wrapper}
+            with app.test_client().get(f"/{stored.id}", environ_overrides=environ) as answer:
+                assert answer.data == bytes(300_000)
+            assert len(wrapped) == times

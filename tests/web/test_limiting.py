@@ -454,3 +454,24 @@ def test_an_unlimited_service_has_nothing_to_count(wharf: Wharf) -> None:
 def wharf(tmp_path: Path) -> Iterator[Wharf]:
     with make_wharf(tmp_path / "data") as wharf:
         yield wharf
+
+
+def test_what_keeps_to_a_pace_is_not_handed_to_the_web_server_in_front(tmp_path: Path) -> None:
+    slow = Collection(name="slow", policy=Policy.anything(), bandwidth=1_000_000)
+    with make_wharf(tmp_path / "data", collections=(*COLLECTIONS, slow), offload="nginx") as wharf:
+        interface, secret = WebInterface(wharf), token(wharf, "read", "admin")
+        handed = {}
+        for collection in ("files", "slow"):
+            stored = wharf.receive([TEXT], collection=collection, name="a.txt")
+            fields = [
+                ("Authorization", f"Bearer {secret}"),
+                ("X-Sendfile-Type", "X-Accel-Redirect"),
+            ]
+            head = RequestHead(
+                method="GET", path=f"/files/{stored.id}", headers=Headers([("Host", "x"), *fields])
+            )
+            answer = interface.exchange(head).begin()
+            assert answer is not None
+            answer.close()
+            handed[collection] = field(answer, "X-Accel-Redirect") is not None
+        assert handed == {"files": True, "slow": False}
