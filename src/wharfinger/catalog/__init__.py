@@ -6,6 +6,25 @@ in the database and `datetime` (UTC) in the records.
 """
 
 from wharfinger.catalog.database import Catalog
-from wharfinger.catalog.records import FileState, Link, StoredFile, Token, Upload, UploadState
+from wharfinger.catalog.records import (
+    Event,
+    FileState,
+    Link,
+    StoredFile,
+    Token,
+    Upload,
+    UploadLink,
+    UploadState,
+)
 
-__all__ = ["Catalog", "FileState", "Link", "StoredFile", "Token", "Upload", "UploadState"]
+__all__ = [
+    "Catalog",
+    "Event",
+    "FileState",
+    "Link",
+    "StoredFile",
+    "Token",
+    "Upload",
+    "UploadLink",
+    "UploadState",
+]

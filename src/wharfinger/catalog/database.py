@@ -36,6 +36,7 @@ log = logging.getLogger("wharfinger")
 # A batch ends where a commit would hold its first writer back noticeably.
 _MAX_BATCH: Final = 256
 _BUSY_TIMEOUT_MS: Final = 10_000
+_AFTER: Final = "wharfinger.after_commit"
 
 
 class Catalog:
@@ -144,6 +145,15 @@ class Catalog:
                     break
 
 
+def on_commit(connection: Connection, function: Callable[[], None]) -> None:
+    """Have a function run once what this transaction wrote is committed, and only then.
+
+    It runs on the writer's thread, before the caller of `write` goes on: it returns at once
+    and never raises.
+    """
+    connection.info.setdefault(_AFTER, []).append(function)
+
+
 def _log_failure(future: Future[None]) -> None:
     error = future.exception()
     if error is not None:
@@ -152,14 +162,18 @@ def _log_failure(future: Future[None]) -> None:
 
 def _commit_together(connection: Connection, batch: list[_Job], epoch: Epoch) -> None:
     results: list[tuple[Future[Any], Any]] = []
+    after: list[Callable[[], None]] = connection.info.setdefault(_AFTER, [])
+    after.clear()
     try:
         connection.exec_driver_sql("BEGIN IMMEDIATE")
         for function, future, _ in batch:
             connection.exec_driver_sql("SAVEPOINT one")
+            mark = len(after)
             try:
                 result = function(connection)
             except Exception as error:  # noqa: BLE001 - it belongs to the caller that waits for it
                 connection.exec_driver_sql("ROLLBACK TO one")
+                del after[mark:]
                 future.set_exception(_translate(error))
             else:
                 results.append((future, result))
@@ -174,6 +188,8 @@ def _commit_together(connection: Connection, batch: list[_Job], epoch: Epoch) ->
     else:
         if any(revokes for _, _, revokes in batch):
             epoch.advance()
+        for tell in after:
+            tell()
         for future, result in results:
             future.set_result(result)
 

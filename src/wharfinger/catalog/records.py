@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -131,6 +132,57 @@ class Upload:
     digest: str | None = None
     file_id: str | None = None
     problem: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class UploadLink:
+    """A signed, expiring, revocable permission to send files into one collection.
+
+    `url` is what to hand out; `id` is what revokes it. `max_files`, `max_bytes` (of all
+    files together) and `types` are None where the collection's own policy is the only
+    limit; `files` and `bytes` count what came by it so far. What comes belongs to `owner`.
+    """
+
+    id: str
+    collection: str
+    owner: str | None
+    created_at: datetime
+    expires_at: datetime
+    max_files: int | None = None
+    max_bytes: int | None = None
+    types: frozenset[str] | None = None
+    files: int = 0
+    bytes: int = 0
+    url: str = ""
+
+    @property
+    def files_left(self) -> int | None:
+        """How many more files may come; None for any number."""
+        return None if self.max_files is None else max(self.max_files - self.files, 0)
+
+    @property
+    def bytes_left(self) -> int | None:
+        """How many more bytes may come; None for any number."""
+        return None if self.max_bytes is None else max(self.max_bytes - self.bytes, 0)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Event:
+    """Something that happened to a file.
+
+    `seq` grows with every event; `id` is random and the same at every delivery; `type` is
+    one of `EVENT_TYPES`. `file` is the file's record as it was then, `link` says by which
+    link it happened, `problem` why a file was refused.
+    """
+
+    seq: int
+    id: str
+    type: str
+    at: datetime
+    file: Mapping[str, object]
+    link: Mapping[str, object] | None = None
+    problem: Mapping[str, object] | None = None
+    tries: int = 0
 
 
 def to_millis(moment: datetime) -> int:

@@ -1,0 +1,128 @@
+"""The statements about events: the outbox.
+
+An event is written in the transaction in which it happens, so that there is one exactly when
+it happened. Whoever delivers it marks it as done afterwards: what is not marked is delivered
+again. The events of one subject (a file) are delivered in order: `due` gives only the
+earliest that waits. One that failed `MOST_TRIES` times is parked: nothing waits for it any more.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, Final
+
+from sqlalchemy import Connection, Row, delete, func, insert, select, update
+
+from wharfinger.catalog.records import Event, from_millis, maybe_millis, to_millis
+from wharfinger.catalog.tables import events
+
+# With the waits between them this is about three days, as Standard Webhooks recommends.
+MOST_TRIES: Final = 11
+
+_ADD: Final = insert(events)
+_WAITS: Final = events.c.done_at.is_(None) & (events.c.tries < MOST_TRIES)
+_PARKED: Final = events.c.done_at.is_(None) & (events.c.tries >= MOST_TRIES)
+
+
+def add(
+    connection: Connection,
+    *,
+    event_id: str,
+    type: str,  # noqa: A002 - the field's own word
+    subject: str,
+    at: datetime,
+    payload: Mapping[str, object],
+    done_at: datetime | None,
+) -> int:
+    """Record an event and return its number; `done_at` for one that nobody has to be sent."""
+    result = connection.execute(
+        _ADD,
+        {
+            "id": event_id,
+            "kind": type,
+            "subject": subject,
+            "at": to_millis(at),
+            "payload": json.dumps(payload, ensure_ascii=False, separators=(",", ":")),
+            "tries": 0,
+            "next_at": 0,
+            "done_at": maybe_millis(done_at),
+        },
+    )
+    return int(result.lastrowid)
+
+
+def since(connection: Connection, seq: int, limit: int) -> list[Event]:
+    """Return the events after this number, in order."""
+    rows = connection.execute(
+        select(events).where(events.c.seq > seq).order_by(events.c.seq).limit(limit)
+    )
+    return [_record(row) for row in rows]
+
+
+def due(connection: Connection, now: datetime, limit: int) -> list[Event]:
+    """Return events to deliver now, oldest first: of each subject at most the earliest."""
+    earlier = events.alias()
+    blocked = (
+        select(earlier.c.seq)
+        .where(
+            earlier.c.subject == events.c.subject,
+            earlier.c.seq < events.c.seq,
+            earlier.c.done_at.is_(None),
+            earlier.c.tries < MOST_TRIES,
+        )
+        .exists()
+    )
+    rows = connection.execute(
+        select(events)
+        .where(_WAITS, events.c.next_at <= to_millis(now), ~blocked)
+        .order_by(events.c.seq)
+        .limit(limit)
+    )
+    return [_record(row) for row in rows]
+
+
+def delivered(connection: Connection, seq: int, now: datetime) -> None:
+    """Mark an event as done."""
+    connection.execute(update(events).where(events.c.seq == seq).values(done_at=to_millis(now)))
+
+
+def failed(connection: Connection, seq: int, tries: int, next_at: datetime) -> None:
+    """Note that an event was tried `tries` times and when it is tried again."""
+    connection.execute(
+        update(events).where(events.c.seq == seq).values(tries=tries, next_at=to_millis(next_at))
+    )
+
+
+def unpark(connection: Connection) -> int:
+    """Let every parked event be tried anew; return how many."""
+    return connection.execute(update(events).where(_PARKED).values(tries=0, next_at=0)).rowcount
+
+
+def counts(connection: Connection) -> tuple[int, int]:
+    """Return how many events wait and how many are parked."""
+    waiting = connection.execute(select(func.count()).select_from(events).where(_WAITS))
+    parked = connection.execute(select(func.count()).select_from(events).where(_PARKED))
+    return int(waiting.scalar_one()), int(parked.scalar_one())
+
+
+def forget(connection: Connection, *, done_before: datetime, parked_before: datetime) -> int:
+    """Delete events done, and parked events that happened, before these moments; return how many."""
+    done = delete(events).where(events.c.done_at < to_millis(done_before))
+    parked = delete(events).where(_PARKED, events.c.at < to_millis(parked_before))
+    return connection.execute(done).rowcount + connection.execute(parked).rowcount
+
+
+def _record(row: Row[Any]) -> Event:
+    payload = json.loads(row.payload)
+    return Event(
+        seq=row.seq,
+        id=row.id,
+        type=row.kind,
+        at=from_millis(row.at),
+        file=payload["file"],
+        link=payload.get("link"),
+        problem=payload.get("problem"),
+        tries=row.tries,
+    )

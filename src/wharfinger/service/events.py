@@ -1,0 +1,287 @@
+"""`Events`: what happened to files, for the application around the service and for a webhook.
+
+1. An event is a row that is written in the transaction in which it happens. There is one
+   exactly when it happened, whatever crashes when.
+2. Callbacks in this process are called after the commit, on a thread of their own (named
+   "wharfinger-events"), one after the other in order. Each event of this process is given
+   to each callback once while the process lives; what a callback raises is in the log
+   and harms nobody. `close` of the service waits a moment for what is left.
+3. The webhook is told by `deliver`; see `webhooks`.
+4. What is done is forgotten after a week.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import queue
+import secrets
+import threading
+from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Final, TypeVar
+
+from wharfinger.catalog import Catalog, Event, StoredFile
+from wharfinger.catalog import events as statements
+from wharfinger.catalog.database import on_commit
+from wharfinger.errors import UsageError, WharfingerError
+from wharfinger.service.event_settings import EventSettings
+from wharfinger.service.webhooks import Delivered, Webhook
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from sqlalchemy import Connection
+
+log = logging.getLogger("wharfinger")
+
+RECEIVED: Final = "file.received"
+READY: Final = "file.ready"
+REFUSED: Final = "file.refused"
+REMOVED: Final = "file.removed"
+EXPIRED: Final = "file.expired"
+LINK_SPENT: Final = "link.spent"
+EVENT_TYPES: Final = (RECEIVED, READY, REFUSED, REMOVED, EXPIRED, LINK_SPENT)
+
+# Old enough that whoever reads them now and then has seen them.
+KEPT: Final = timedelta(days=7)
+PARKED_KEPT: Final = timedelta(days=30)
+MAX_PAGE: Final = 1000
+_CLOSE_SECONDS: Final = 5.0
+
+Callback = Callable[[Event], object]
+C = TypeVar("C", bound=Callback)
+
+
+class Events:
+    """The events of one service.
+
+    Args:
+        catalog: returns the open catalog.
+        now: the clock.
+        base_url: what stands before the addresses in records.
+        settings: where events are sent.
+        data: the data folder.
+    """
+
+    def __init__(
+        self,
+        *,
+        catalog: Callable[[], Catalog],
+        now: Callable[[], datetime],
+        base_url: str,
+        settings: EventSettings,
+        data: Path,
+    ) -> None:
+        self._catalog = catalog
+        self._now = now
+        self._base_url = base_url
+        self._callbacks: tuple[Callback, ...] = ()
+        self._teller = _Teller()
+        self.webhook = (
+            None if settings.webhook is None else Webhook(settings, catalog, now, data=data)
+        )
+
+    # --- for applications ---------------------------------------------------------------------
+
+    def subscribe(self, callback: C) -> C:
+        """Have a function called with each event that happens in this process; return it.
+
+        It can be used as a decorator. The call comes after the commit, on the thread
+        "wharfinger-events", in order and one at a time: a slow function delays the next
+        event and no request. It is outside of every application and request context. What
+        another process does (a second worker, `wharf sweep`) is not told here: read
+        `since`, or use the webhook.
+
+        Raises:
+            UsageError: it cannot be called.
+        """
+        if not callable(callback):
+            raise UsageError("subscribe takes a function of one event.")
+        self._callbacks = (*self._callbacks, callback)
+        return callback
+
+    def unsubscribe(self, callback: Callback) -> None:
+        """Call this function no more. Harmless when it was not subscribed."""
+        self._callbacks = tuple(one for one in self._callbacks if one is not callback)
+
+    def since(self, seq: int = 0, *, limit: int = 100) -> list[Event]:
+        """Return events with a larger number than `seq`, in order, of whichever process.
+
+        Remember the `seq` of the last one and ask again with it. Events are kept for a week.
+
+        Args:
+            seq: the number of the last event that was seen; 0 for the beginning.
+            limit: at most this many, 1 to 1000.
+
+        Raises:
+            UsageError: the limit is out of bounds.
+        """
+        if not 1 <= limit <= MAX_PAGE:
+            raise UsageError(f"limit must be 1 to {MAX_PAGE}, not {limit}.")
+        return self._catalog().read(lambda connection: statements.since(connection, seq, limit))
+
+    def deliver(self, *, parked: bool = False) -> Delivered:
+        """Post to the webhook what is due now, and return what came of it.
+
+        `wharf serve` does so by itself; call this from cron where there is no such process.
+        One process at a time delivers; for another one there is nothing to do.
+
+        Args:
+            parked: try those anew that were given up.
+
+        Raises:
+            ConfigError: the secret cannot be used.
+        """
+        if self.webhook is None:
+            return Delivered()
+        if parked:
+            self._catalog().write(statements.unpark)
+        return self.webhook.deliver()
+
+    # --- for the service ----------------------------------------------------------------------
+
+    def note(
+        self,
+        connection: Connection,
+        type: str,  # noqa: A002 - the field's own word
+        stored: StoredFile,
+        *,
+        link: Mapping[str, object] | None = None,
+    ) -> None:
+        """Record an event of a file in the transaction that makes it happen."""
+        self._note(connection, type, stored.id, self._record(stored), link=link)
+
+    def note_refusal(
+        self,
+        connection: Connection,
+        error: WharfingerError,
+        *,
+        identity: str,
+        collection: str,
+        owner: str | None,
+        name: str | None,
+        size: int,
+        link: Mapping[str, object] | None = None,
+    ) -> None:
+        """Record that content was refused; `identity` is that of its upload, `size` what came of it."""
+        record = {
+            "id": identity,
+            "name": name,
+            "size": size,
+            "type": None,
+            "sha256": None,
+            "state": "refused",
+            "collection": collection,
+            "owner": owner,
+            "created_at": _timestamp(self._now()),
+            "expires_at": None,
+            "url": None,
+        }
+        problem = {"code": error.code, "detail": str(error), "hint": error.hint}
+        self._note(connection, REFUSED, identity, record, link=link, problem=problem)
+
+    def forget(self, now: datetime) -> int:
+        """Remove what is done and old; return how many events."""
+        return self._catalog().write(
+            lambda connection: statements.forget(
+                connection, done_before=now - KEPT, parked_before=now - PARKED_KEPT
+            )
+        )
+
+    def close(self) -> None:
+        """Give callbacks a moment to finish."""
+        self._teller.close(_CLOSE_SECONDS)
+
+    def _note(
+        self,
+        connection: Connection,
+        type: str,  # noqa: A002
+        subject: str,
+        record: Mapping[str, object],
+        *,
+        link: Mapping[str, object] | None = None,
+        problem: Mapping[str, object] | None = None,
+    ) -> None:
+        now = self._now()
+        event_id = secrets.token_hex(16)
+        seq = statements.add(
+            connection,
+            event_id=event_id,
+            type=type,
+            subject=subject,
+            at=now,
+            payload={
+                "file": record,
+                **({} if link is None else {"link": link}),
+                **({} if problem is None else {"problem": problem}),
+            },
+            done_at=now if self.webhook is None else None,
+        )
+        callbacks = self._callbacks
+        if callbacks:
+            event = Event(
+                seq=seq, id=event_id, type=type, at=now, file=record, link=link, problem=problem
+            )
+            on_commit(connection, lambda: self._teller.tell(callbacks, event))
+
+    def _record(self, stored: StoredFile) -> dict[str, object]:
+        return {
+            "id": stored.id,
+            "name": stored.name,
+            "size": stored.size,
+            "type": stored.type,
+            "sha256": stored.sha256,
+            "state": stored.state.value,
+            "collection": stored.collection,
+            "owner": stored.owner,
+            "created_at": _timestamp(stored.created_at),
+            "expires_at": None if stored.expires_at is None else _timestamp(stored.expires_at),
+            "url": f"{self._base_url}/files/{stored.id}",
+        }
+
+
+class _Teller:
+    """Calls callbacks on a thread of this process, which begins with the first event."""
+
+    def __init__(self) -> None:
+        self._starting = threading.Lock()
+        self._pid = 0
+        self._queue: queue.SimpleQueue[tuple[tuple[Callback, ...], Event] | None]
+        self._thread: threading.Thread | None = None
+
+    def tell(self, callbacks: tuple[Callback, ...], event: Event) -> None:
+        """Have the callbacks called; returns at once."""
+        with self._starting:
+            if self._thread is None or self._pid != os.getpid():
+                self._pid = os.getpid()
+                self._queue = queue.SimpleQueue()
+                self._thread = threading.Thread(
+                    target=_call_on, args=(self._queue,), name="wharfinger-events", daemon=True
+                )
+                self._thread.start()
+            self._queue.put((callbacks, event))
+
+    def close(self, seconds: float) -> None:
+        """Call what is left, for at most so long."""
+        with self._starting:
+            thread, self._thread = self._thread, None
+            if thread is None or self._pid != os.getpid():
+                return
+            self._queue.put(None)
+        if thread is not threading.current_thread():
+            thread.join(seconds)
+
+
+def _call_on(waiting: queue.SimpleQueue[tuple[tuple[Callback, ...], Event] | None]) -> None:
+    while (item := waiting.get()) is not None:
+        callbacks, event = item
+        for callback in callbacks:
+            try:
+                callback(event)
+            except Exception:
+                log.exception("a subscriber failed on the event %s %s", event.type, event.id)
+
+
+def _timestamp(moment: datetime) -> str:
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
