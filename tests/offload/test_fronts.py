@@ -309,6 +309,20 @@ def test_the_group_of_the_service_reads_and_others_get_it_from_the_service(
     assert ("Permission denied" in (roomy / "n" / "error.log").read_text("utf-8")) is not reads
 
 
+def test_caddy_sends_the_files_itself(wharf: Wharf, files: Path, tmp_path: Path) -> None:
+    """Where it cannot find one, it says so without the service."""
+    stored = wharf.receive([LARGE], collection="files", name="a.bin")
+    with (
+        running("server", wharf) as url,
+        fronts.caddy(tmp_path / "there", url, files) as there,
+        fronts.caddy(tmp_path / "elsewhere", url, tmp_path / "empty") as elsewhere,
+    ):
+        secret = token(wharf, *ALL)
+        assert Browser(there, secret).ask("GET", f"/files/{stored.id}").body == LARGE
+        missed = Browser(elsewhere, secret).ask("GET", f"/files/{stored.id}")
+        assert (missed.status, missed.body) == (404, b"")
+
+
 def test_a_file_that_vanishes_after_it_was_named_is_the_services_404(
     wharf: Wharf, files: Path, tmp_path: Path
 ) -> None:
@@ -324,3 +338,4 @@ def test_a_file_that_vanishes_after_it_was_named_is_the_services_404(
         (files / stored.id[:3] / stored.id).unlink()
         gone = browser.ask("GET", f"/files/{stored.id}")
         assert (gone.status, json.loads(gone.body)["code"]) == (404, "not-found")
+    assert "No such file" in (tmp_path / "n" / "error.log").read_text("utf-8")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -143,6 +144,33 @@ def test_nginx_gets_what_it_cannot_do_wrong(
         }
     else:
         assert (answer.status, answer.body) == (plain.status, plain.body)
+
+
+def open_files() -> list[str]:
+    found = []
+    for entry in Path("/proc/self/fd").iterdir():
+        with contextlib.suppress(FileNotFoundError):  # closed since it was listed
+            found.append(str(entry.readlink()))
+    return found
+
+
+def test_a_large_file_is_named_from_memory_and_gone_when_it_is_removed(
+    browser: Browser, files: Path
+) -> None:
+    content = bytes(range(256)) * 1200
+    file = put(browser, content)
+    plain = twice(browser, file, {})
+    named = twice(browser, file, ACCEL)
+    assert named.headers["x-accel-redirect"] == f"/wharfinger-files/{file[:3]}/{file}"
+    assert twice(browser, file, {}).body == plain.body == content
+    part = twice(browser, file, {"Range": "bytes=-3"})
+    assert (part.status, part.body) == (206, content[-3:])
+    assert twice(browser, file, {**ACCEL, "If-Match": '"x"'}).status == 412
+    assert twice(browser, file, ACCEL, "HEAD").headers["content-length"] == str(len(content))
+    # Nothing keeps the removed file on the disk.
+    assert browser.ask("DELETE", f"/files/{file}").status == 204
+    assert not [path for path in open_files() if path.startswith(str(files))]
+    assert browser.ask("GET", f"/files/{file}", headers=ACCEL).status == 404
 
 
 def test_head_is_answered_here(browser: Browser) -> None:

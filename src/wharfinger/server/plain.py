@@ -83,6 +83,8 @@ class _PlainResponse(web.StreamResponse):
     @classmethod
     def of(cls, kept: Kept) -> _PlainResponse | None:
         """Return the response that sends a file, or None when reading it would wait."""
+        if not kept.has_bytes:
+            return None
         head = kept.rendered or _rendered(kept)
         before = head + _date()
         data = bytearray(len(before) + kept.what.length)

@@ -6,6 +6,8 @@ what it was before that judgement, which any revocation, removal or expiry by an
 moves at once; until the time at which file, link or token end; and never for longer than
 `LONGEST`. The bytes stay on disk: an entry holds the open file, and reads it only when the
 system has it in memory, so that nothing here ever waits and an event loop may call it.
+
+Of a large file that a web server in front sends, only the answer that names it is kept.
 """
 
 from __future__ import annotations
@@ -41,7 +43,10 @@ _AT_ONCE: Final[int | None] = getattr(os, "RWF_NOWAIT", None)
 
 
 class Kept:
-    """A small file and what HTTP needs to know of it. The file is closed when nobody holds this."""
+    """A small file and what HTTP needs to know of it. The file is closed when nobody holds this.
+
+    Without a descriptor there are no bytes, and `named` is the one answer.
+    """
 
     __slots__ = (
         "_descriptor", "answer", "believed_until", "named", "principal", "rendered",
@@ -50,7 +55,7 @@ class Kept:
 
     def __init__(
         self,
-        descriptor: int,
+        descriptor: int | None,
         answer: Answer,
         what: Representation,
         until: datetime | None,
@@ -75,15 +80,21 @@ class Kept:
 
     def read_into(self, buffer: memoryview) -> bool:
         """Fill a buffer of the file's length; False when that would wait, or went wrong."""
-        if _AT_ONCE is None:
+        if _AT_ONCE is None or self._descriptor is None:
             return False
         try:
             return os.preadv(self._descriptor, [buffer], 0, _AT_ONCE) == len(buffer)
         except OSError:  # not in memory (EAGAIN), or a file system that cannot tell
             return False
 
+    @property
+    def has_bytes(self) -> bool:
+        """Whether there is a file to read."""
+        return self._descriptor is not None
+
     def __del__(self) -> None:
-        os.close(self._descriptor)
+        if self._descriptor is not None:
+            os.close(self._descriptor)
 
 
 class Memory:
@@ -122,6 +133,8 @@ class Memory:
             return None
         if kept.named is not None and self.offloading.is_plain(head):
             return kept.named if _passes(may_pass, kept, kept.what.length) else None
+        if not kept.has_bytes:
+            return None
         content = bytearray(kept.what.length)
         if not kept.read_into(memoryview(content)):
             return None
@@ -142,14 +155,18 @@ class Memory:
             again, body = answer.again, answer.body
             if key is None or again is None or not isinstance(body, FileBody):
                 return
-            if answer.status != _OK or again.what.length > SMALL:
+            if answer.status != _OK:
                 return
-            try:
-                descriptor = os.dup(body.file.fileno())
-            except (OSError, AttributeError):  # a store that keeps no files
+            named = self.offloading.named(answer)
+            descriptor = None
+            if again.what.length <= SMALL:
+                try:
+                    descriptor = os.dup(body.file.fileno())
+                except (OSError, AttributeError):  # a store that keeps no files
+                    return
+            elif named is None:
                 return
             plain = replace(answer, body=b"", again=None)
-            named = self.offloading.named(answer)
             kept = Kept(
                 descriptor, plain, again.what, again.until, named=named, principal=principal
             )
