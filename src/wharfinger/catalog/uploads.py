@@ -93,6 +93,20 @@ def end(
     return found.rowcount == 1
 
 
+def join(connection: Connection, ids: list[str], into: str, expires_at: datetime) -> int:
+    """End open uploads as parts of another one; return how many were open."""
+    return connection.execute(
+        update(uploads)
+        .where(uploads.c.id.in_(ids), uploads.c.state == UploadState.OPEN.value)
+        .values(
+            state=UploadState.JOINED.value,
+            file_id=into,
+            expires_at=to_millis(expires_at),
+            generation=uploads.c.generation + 1,
+        )
+    ).rowcount
+
+
 def remove(connection: Connection, upload_id: str) -> bool:
     """Forget an upload; return whether it was there."""
     return connection.execute(delete(uploads).where(uploads.c.id == upload_id)).rowcount == 1

@@ -17,14 +17,14 @@ The rules, whatever protocol speaks:
 from __future__ import annotations
 
 import contextlib
-import json
 import secrets
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Final, Literal, Protocol, Self
 
 from wharfinger.catalog import Catalog, StoredFile, Upload, UploadState
@@ -45,6 +45,7 @@ from wharfinger.scanners import Scanner
 from wharfinger.service.collections import Collection
 from wharfinger.service.principals import Principal
 from wharfinger.service.receiving import scan
+from wharfinger.service.refusals import problem_of
 from wharfinger.stores import Part, Store
 from wharfinger.stores.base import Buffer
 from wharfinger.units import MIB
@@ -53,6 +54,8 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
 ProtocolName = Literal["tus", "resumable"]
+# What `Upload.concat` says of an upload whose bytes are only ever a part of another one.
+PARTIAL: Final = "partial"
 
 # An upload that nobody goes on with ends after a day, any upload after a week.
 IDLE: Final = timedelta(days=1)
@@ -122,16 +125,22 @@ class Uploads:
         """Begin an upload; on return it survives a power cut.
 
         What is declared is judged now: name, claimed type and length in bytes (None: unknown).
-        `digest` is the SHA-256 that the whole must have, in hexadecimal.
+        `digest` is the SHA-256 that the whole must have, in hexadecimal. With `concat` PARTIAL
+        the bytes never become a file of their own; `join` makes one of several.
 
         Raises:
             NotFound: there is no such collection.
             Rejected: name, type or length break the collection's policy.
+            QuotaExceeded: the quota has no room for it beside what is there and promised.
             StorageFull: it cannot fit.
         """
         place = self._collection(collection)
         label = None if name is None else judge(name)
-        Inspection(place.policy, name=label, type=type, length=length)
+        if concat == PARTIAL:
+            # The policy is about the whole; of a part only its size can be too much.
+            _check_size(place, length or 0)
+        else:
+            Inspection(place.policy, name=label, type=type, length=length)
         now = self._now()
         upload = Upload(
             id=secrets.token_hex(16),
@@ -148,9 +157,11 @@ class Uploads:
             created_at=now,
             expires_at=now + IDLE,
         )
+        # Before the part is made, so that a refusal costs nothing; the transaction looks again.
+        self._catalog().read(lambda connection: self._check_quota(connection, upload))
         part = self._store().begin_part(upload.id, length)
         try:
-            self._catalog().write(lambda connection: statements.add(connection, upload))
+            self._catalog().write(lambda connection: self._add(connection, upload))
         except BaseException:
             part.discard()
             raise
@@ -182,6 +193,7 @@ class Uploads:
         with at_hand.lock:
             if not at_hand.gone and at_hand.upload.generation == found.generation:
                 at_hand.turn += 1
+                at_hand.take_back()
                 at_hand.commit(self._catalog(), self._expiry(at_hand.upload))
                 return Turn(self, at_hand)
         return self._take_over(found, at_hand)
@@ -209,6 +221,32 @@ class Uploads:
         self._store().delete_part(upload_id)
         return found
 
+    def join(self, upload_id: str, parts: Sequence[Upload]) -> StoredFile:
+        """Complete an upload with the bytes of whole parts, in this order; the parts are used up.
+
+        Bytes are judged while they are copied, as those of any upload.
+
+        Raises:
+            UploadTakenOver: another upload has used up a part meanwhile.
+            Rejected: the content breaks the policy; the upload is over, the parts are not.
+        """
+        ids = sorted({part.id for part in parts})
+        remembered = self._now() + REMEMBERED
+
+        def use_up(connection: Connection) -> None:
+            if statements.join(connection, ids, upload_id, remembered) != len(ids):
+                raise UploadTakenOver("Another upload has used a part of this one.")
+
+        with self.take(upload_id) as turn:
+            for part in parts:
+                for piece in self._bytes_of(part):
+                    turn.write(piece)
+            stored = turn.complete(also=use_up)
+        for part_id in ids:
+            self._let_go_of(part_id)
+            self._store().delete_part(part_id)
+        return stored
+
     def close(self) -> None:
         """Let go of every staged file."""
         with self._choosing:
@@ -219,7 +257,22 @@ class Uploads:
 
     # --- inside -------------------------------------------------------------------------------
 
-    def _inspection(self, upload: Upload) -> Inspection:
+    def _add(self, connection: Connection, upload: Upload) -> None:
+        statements.add(connection, upload)
+        self._check_quota(connection, upload)
+
+    def _check_quota(self, connection: Connection, upload: Upload) -> None:
+        self._collection(upload.collection).quotas.check_upload(
+            connection,
+            upload.collection,
+            upload.owner,
+            upload_id=upload.id,
+            length=upload.length,
+        )
+
+    def _inspection(self, upload: Upload) -> Inspection | None:
+        if upload.concat == PARTIAL:
+            return None
         policy = self._collection(upload.collection).policy
         return Inspection(policy, name=upload.name, type=upload.type, length=upload.length)
 
@@ -257,6 +310,25 @@ class Uploads:
         with self._choosing:
             self._at_hand.pop(upload_id, None)
 
+    def _let_go_of(self, upload_id: str) -> None:
+        with self._choosing:
+            found = self._at_hand.pop(upload_id, None)
+        if found is not None:
+            found.let_go()
+
+    def _bytes_of(self, upload: Upload) -> Iterator[bytes]:
+        """Yield what an upload has, and nothing that is staged beyond its offset."""
+        part = self._store().open_part(upload.id)
+        try:
+            size = 0
+            for piece in _pieces(part, 0, upload.offset):
+                size += len(piece)
+                yield piece
+            if size < upload.offset:
+                raise UploadOver("A part of this upload has just ended.")
+        finally:
+            part.close()
+
     def _take_over(self, found: Upload, at_hand: _AtHand) -> Turn:
         """Take an upload over from another process, or from what this one knew before that."""
         with at_hand.lock:
@@ -290,6 +362,8 @@ class _AtHand:
         self.upload = upload
         self.inspection = inspection
         self.written = upload.offset
+        self.tentative = False
+        self.length_is_news = False
         self.committed_at = time.monotonic()
 
     def reset(self, upload: Upload, inspection: Inspection | None) -> None:
@@ -297,12 +371,20 @@ class _AtHand:
         self.upload = upload
         self.inspection = inspection
         self.written = upload.offset
+        self.tentative = False
+        self.length_is_news = False
         self.turn += 1
+
+    def take_back(self) -> None:
+        """Count nothing of what was written tentatively."""
+        if self.tentative:
+            self.written = self.upload.offset
+            self.tentative = False
 
     def commit(self, catalog: Catalog, expires_at: datetime) -> None:
         """Sync what was written and move the offset. Raises UploadTakenOver."""
         self.committed_at = time.monotonic()
-        if self.written == self.upload.offset:
+        if self.written == self.upload.offset and not self.length_is_news:
             return
         self.part.sync()
         written = self.written
@@ -311,6 +393,7 @@ class _AtHand:
         ):
             raise UploadTakenOver("A newer request goes on with this upload.")
         self.upload = replace(self.upload, offset=written, expires_at=expires_at)
+        self.length_is_news = False
 
     def let_go(self) -> None:
         """Close the staged file, which stays where it is."""
@@ -330,8 +413,6 @@ class Turn:
         self._uploads = uploads
         self._at_hand = at_hand
         self._turn = at_hand.turn
-        self._start = at_hand.written
-        self._tentative = False
         at_hand.busy += 1
         self._open = True
 
@@ -357,14 +438,17 @@ class Turn:
 
     def tentatively(self) -> None:
         """Keep nothing of what is written from now on before `keep`: a checksum decides."""
-        self._tentative = True
+        with self._at_hand.lock:
+            self._check()
+            self._commit()
+            self._at_hand.tentative = True
 
     def settle_length(self, length: int) -> None:
         """Say how long the whole is, once that is known.
 
         Raises:
             OffsetMismatch: another length was said before, or more bytes are there already.
-            Rejected: the policy has another limit.
+            Rejected: the policy has another limit, or the quota no room.
         """
         upload = self._at_hand.upload
         if upload.length is not None and upload.length != length:
@@ -380,9 +464,21 @@ class Turn:
                 expected=self.offset,
                 provided=length,
             )
-        policy = self._uploads._collection(upload.collection).policy  # noqa: SLF001
-        Inspection(policy, name=upload.name, type=upload.type, length=length)
-        self._at_hand.upload = replace(upload, length=length)
+        if upload.length is not None:
+            return
+        place = self._uploads._collection(upload.collection)  # noqa: SLF001
+        if upload.concat == PARTIAL:
+            _check_size(place, length)
+        else:
+            Inspection(place.policy, name=upload.name, type=upload.type, length=length)
+        settled = replace(upload, length=length)
+        self._uploads._catalog().read(  # noqa: SLF001
+            lambda connection: self._uploads._check_quota(connection, settled)  # noqa: SLF001
+        )
+        with self._at_hand.lock:
+            self._check()
+            self._at_hand.upload = settled
+            self._at_hand.length_is_news = True
 
     def write(self, data: Buffer) -> None:
         """Judge and stage more bytes.
@@ -400,15 +496,17 @@ class Turn:
             with memoryview(data) as view, hand.part.locked():
                 self._check_generation()
                 length = hand.upload.length
+                if length is None:
+                    self._check_room(hand.written + len(view))
                 room = len(view) if length is None else min(len(view), length - hand.written)
                 hand.part.write_at(view[:room], hand.written)
                 hand.written += room
-                if hand.inspection is not None:
+                if hand.inspection is not None and not hand.tentative:
                     self._judge(hand.inspection, bytes(view[:room]))
                 too_long = room < len(view)
             if too_long:
                 raise TooLarge(f"The upload is {length} bytes long; more came.", limit=length or 0)
-            if not self._tentative and (
+            if not hand.tentative and (
                 hand.written - hand.upload.offset >= _COMMIT_BYTES
                 or time.monotonic() - hand.committed_at >= _COMMIT_SECONDS
             ):
@@ -419,24 +517,30 @@ class Turn:
 
         Raises:
             UploadTakenOver: a newer request goes on with the upload.
+            Rejected: what was tentative breaks the policy; the upload is over.
         """
-        with self._at_hand.lock:
+        hand = self._at_hand
+        with hand.lock:
             self._check()
+            if hand.tentative:
+                hand.tentative = False
+                if hand.inspection is not None:
+                    for piece in _pieces(hand.part, hand.upload.offset, hand.written):
+                        self._judge(hand.inspection, piece)
             self._commit()
-            self._tentative = False
-            return self._at_hand.upload
+            return hand.upload
 
     def forget(self) -> None:
         """Take back what was written tentatively: the upload stands where it stood."""
         hand = self._at_hand
         with hand.lock:
             self._check()
-            hand.written = hand.upload.offset
-            hand.inspection = None  # it has seen bytes that do not count
-            self._tentative = False
+            hand.take_back()
 
-    def complete(self) -> StoredFile:
+    def complete(self, *, also: Callable[[Connection], None] | None = None) -> StoredFile:
         """Make the whole a file and return its record.
+
+        `also` runs in the transaction that records it.
 
         Raises:
             UploadTakenOver: a newer request goes on with the upload.
@@ -453,11 +557,10 @@ class Turn:
             try:
                 with hand.part.locked():
                     self._check_generation()
-                    stored = self._uploads._finish(whole, self._end_with)  # noqa: SLF001
-            except Rejected as error:
-                self._refuse(error)
-                raise
-            except IntegrityError as error:
+                    stored = self._uploads._finish(  # noqa: SLF001
+                        whole, partial(self._end_with, also)
+                    )
+            except (Rejected, IntegrityError) as error:
                 self._refuse(error)
                 raise
             hand.part.discard()
@@ -481,10 +584,7 @@ class Turn:
             hand.busy -= 1
             if hand.gone or hand.turn != self._turn:
                 return
-            if self._tentative:
-                hand.written = hand.upload.offset
-                hand.inspection = None
-                return
+            hand.take_back()
             with contextlib.suppress(UploadTakenOver):
                 self._commit()
 
@@ -510,12 +610,26 @@ class Turn:
             or found.generation != hand.upload.generation
             or found.state is not UploadState.OPEN
         ):
-            hand.turn += 1
+            # Another process goes on with it: nothing that is known here is worth keeping.
+            self._uploads._forget(hand.upload.id)  # noqa: SLF001
+            hand.let_go()
             raise UploadTakenOver("A newer request goes on with this upload.")
 
     def _commit(self) -> None:
         hand = self._at_hand
         hand.commit(self._uploads._catalog(), self._uploads._expiry(hand.upload))  # noqa: SLF001
+
+    def _check_room(self, size: int) -> None:
+        """Refuse what an inspection does not see, or not yet, when it becomes too large."""
+        hand = self._at_hand
+        if hand.inspection is not None and not hand.tentative:
+            return
+        try:
+            _check_size(self._uploads._collection(hand.upload.collection), size)  # noqa: SLF001
+        except TooLarge as error:
+            if not hand.tentative:
+                self._refuse(error)
+            raise
 
     def _judge(self, inspection: Inspection, data: bytes) -> None:
         try:
@@ -541,7 +655,14 @@ class Turn:
         hand.part.discard()
         self._over()
 
-    def _end_with(self, connection: Connection, stored: StoredFile) -> None:
+    def _end_with(
+        self,
+        also: Callable[[Connection], None] | None,
+        connection: Connection,
+        stored: StoredFile,
+    ) -> None:
+        if also is not None:
+            also(connection)
         if not statements.end(
             connection,
             self._at_hand.upload,
@@ -593,12 +714,19 @@ class WholeUpload:
         """Do nothing: what was staged stays, so that the completion can be asked for again."""
 
 
-def problem_of(error: WharfingerError) -> str:
-    """Return an error as the catalog keeps it."""
-    return json.dumps({"code": error.code, "detail": str(error), "hint": error.hint})
+def _check_size(place: Collection, size: int) -> None:
+    limit = place.policy.max_size
+    if size > limit:
+        raise TooLarge(
+            f"{size} bytes; {place.name} takes files of at most {limit}.", limit=limit, size=size
+        )
 
 
-def _pieces(part: Part) -> Iterator[bytes]:
+def _pieces(part: Part, start: int = 0, end: int | None = None) -> Iterator[bytes]:
     with part.reader() as file:
-        while piece := file.read(_READ):
+        file.seek(start)
+        left = end - start if end is not None else None
+        while piece := file.read(_READ if left is None else min(left, _READ)):
+            if left is not None:
+                left -= len(piece)
             yield piece
