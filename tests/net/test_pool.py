@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -110,3 +111,20 @@ def test_idle_connections_end_with_the_client(closed: bool, made: Made) -> None:
         pool.close()
     del pool
     assert made.far[connection].recv(1) == b""
+
+
+def test_a_forked_process_has_connections_of_its_own(made: Made, pool: Connections) -> None:
+    connection = made.connection()
+    pool.give(URL, connection)
+    child = os.fork()
+    if child == 0:
+        try:
+            pool.take(URL, 1)
+        except AddressRefused:
+            os._exit(7)  # it wanted to make a new one
+        os._exit(1)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
+    assert pool.take(URL, 1) is connection
+    made.far[connection].setblocking(False)
+    with pytest.raises(BlockingIOError):  # and it is still open
+        made.far[connection].recv(1)

@@ -5,6 +5,7 @@ Few at a time and in all: the one that was used last is taken first, the oldest 
 
 from __future__ import annotations
 
+import os
 import ssl
 import threading
 import time
@@ -52,6 +53,7 @@ class Connections:
         self._idle: list[_Idle] = []  # oldest first
         # Also those of a client that nobody closes end with it.
         weakref.finalize(self, _close_all, self._idle)
+        _all.add(self)
 
     def take(
         self,
@@ -100,6 +102,14 @@ class Connections:
         with self._lock:
             _close_all(self._idle)
 
+    def forget(self) -> None:
+        """Let go of all idle connections in a forked process: the parent goes on using them.
+
+        Two processes on one connection would get each other's answers.
+        """
+        self._lock = threading.Lock()  # another thread may have held it in the fork
+        _close_all(self._idle)  # the descriptors of this process; the parent's stay open
+
     def _last_used(self, origin: Origin) -> GuardedConnection | None:
         with self._lock:
             for place in range(len(self._idle) - 1, -1, -1):
@@ -128,3 +138,14 @@ class Connections:
 def _close_all(idle: list[_Idle]) -> None:
     while idle:
         idle.pop()[1].close()
+
+
+_all: Final[weakref.WeakSet[Connections]] = weakref.WeakSet()
+
+
+def _forget_all() -> None:
+    for connections in _all:
+        connections.forget()
+
+
+os.register_at_fork(after_in_child=_forget_all)
