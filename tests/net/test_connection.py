@@ -7,6 +7,7 @@ import os
 import socket
 import ssl
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,9 +17,17 @@ from support.peer import Exchange, Handler, Peer, response, saying
 from support.require import module
 from wharfinger import Client
 from wharfinger.client.timeouts import Timeout
-from wharfinger.errors import AddressRefused, BadResponse, ConnectFailed, Interrupted
+from wharfinger.errors import (
+    AddressRefused,
+    BadResponse,
+    ConnectFailed,
+    Interrupted,
+    ResponseError,
+    TransferTimeout,
+)
 from wharfinger.net.connection import GuardedConnection
 from wharfinger.net.exchange import Waiting
+from wharfinger.net.guard import AddressGuard
 
 
 @pytest.fixture
@@ -173,3 +182,91 @@ def test_interim_answers_before_and_after_the_body_are_counted_together() -> Non
         pytest.raises(BadResponse, match="More than 20 interim answers"),
     ):
         client.upload(bytes(60_000_000), server.url, protocol="raw")
+
+
+def test_over_tls_too_a_refusal_costs_nothing(
+    authority: object, client: Client, folder: Path
+) -> None:
+    """What comes first there is a session ticket, which says nothing about the body."""
+    heard = threading.Event()
+
+    def handler(exchange: Exchange) -> None:
+        exchange.sock.settimeout(0.3)
+        with contextlib.suppress(TimeoutError):
+            exchange.body += exchange.sock.recv(1)
+        exchange.send(response(b"no", status="401 No"))
+        heard.set()
+
+    with secure(authority, handler) as server:
+        server.reads_body = False
+        with pytest.raises(ResponseError):
+            client.upload(bytes(2_000_000), f"{server.url}/x", protocol="raw")
+        assert heard.wait(5)
+        assert server.last.body == b""
+
+
+def test_a_peer_that_takes_nothing_in_and_drips_is_given_up(
+    authority: object, trusting: ssl.SSLContext
+) -> None:
+    """A part of a TLS record after another is no progress of what is being sent."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("localhost").configure_cert(context)  # type: ignore[attr-defined]
+    stop = threading.Event()
+
+    def serve() -> None:
+        sock, _ = listener.accept()
+        came, goes = ssl.MemoryBIO(), ssl.MemoryBIO()
+        tls = context.wrap_bio(came, goes, server_side=True)
+        with sock, contextlib.suppress(OSError):
+            while True:
+                try:
+                    tls.read(1)
+                    break
+                except ssl.SSLWantReadError:
+                    sock.sendall(goes.read())
+                    came.write(sock.recv(65536))
+            tls.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+            sock.sendall(goes.read())
+            tls.write(b"x" * 1000)
+            for byte in goes.read():
+                if stop.wait(0.1):
+                    return
+                sock.sendall(bytes([byte]))
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=serve)
+        thread.start()
+        url = f"https://localhost:{listener.getsockname()[1]}/"
+        started = time.monotonic()
+        with (
+            Client(allow_private=True, tls=trusting, retries=0, timeout=0.7) as client,
+            pytest.raises(TransferTimeout, match="nothing moved"),
+        ):
+            client.upload(bytes(30_000_000), url, protocol="raw")
+        assert time.monotonic() - started < 10
+        stop.set()
+        thread.join(10)
+
+
+def test_an_address_that_does_not_answer_leaves_time_for_the_next_one(folder: Path) -> None:
+    with contextlib.ExitStack() as stack:
+        dead = stack.enter_context(socket.socket())
+        dead.bind(("127.0.0.2", 0))
+        dead.listen(0)
+        port = dead.getsockname()[1]
+        for _ in range(3):  # its queue is full: nobody is answered any more
+            waiting = stack.enter_context(socket.socket())
+            waiting.setblocking(False)
+            waiting.connect_ex(("127.0.0.2", port))
+        alive = stack.enter_context(socket.socket())
+        try:
+            alive.bind(("127.0.0.1", port))
+        except OSError:
+            pytest.skip("the port is taken at the other address")
+        alive.listen()
+        addresses = ["127.0.0.2", "127.0.0.1"]
+        connection = GuardedConnection("two.example", port)
+        connection.guard = AddressGuard(allow_private=True, resolver=lambda _host, _port: addresses)
+        connection.open(1.5)
+        assert str(connection.checked and connection.checked.address) == "127.0.0.1"
+        connection.close()

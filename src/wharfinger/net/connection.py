@@ -149,12 +149,14 @@ class GuardedConnection:
     ) -> tuple[socket.socket, Checked]:
         addresses = guard.check(host, port, seconds=until - self.clock(), canceller=self.canceller)
         failure: OSError | None = None
-        for checked in addresses:
+        for number, checked in enumerate(addresses):
             left = until - self.clock()
             if left <= 0:
                 break
+            # An address that nobody answers at leaves time for those behind it.
+            share = left / (len(addresses) - number)
             try:
-                sock = self._connect(checked, left)
+                sock = self._connect(checked, share)
             except OSError as error:
                 failure = error
                 continue

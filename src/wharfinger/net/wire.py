@@ -206,6 +206,7 @@ class Wire:
             OSError: the peer has closed; an answer may still be readable.
         """
         view = memoryview(data)
+        until = None
         while view:
             if heard is not None and not self.may_send(patience):
                 if heard():
@@ -220,9 +221,13 @@ class Wire:
                 events = select.POLLIN if listens else 0
                 if not isinstance(wanted, ssl.SSLWantReadError):
                     events |= select.POLLOUT
-                if not self.ask(events, seconds):
+                # What the peer says meanwhile, such as a part of a record, is no progress.
+                until = time.monotonic() + seconds if until is None else until
+                left = until - time.monotonic()
+                if left <= 0 or not self.ask(events, left):
                     raise patience.over() from None
                 continue
+            until = None
             self._drained = not self.secure  # an answer is under way at best
             patience.got(count)
             view = view[count:]
@@ -247,8 +252,14 @@ class Wire:
         """
         if self.holds:
             return True
-        ready = any(event & ~select.POLLOUT for _, event in self.ask(select.POLLIN, seconds))
-        return self._decrypt() if ready and self.secure else ready
+        until = time.monotonic() + seconds
+        while any(event & ~select.POLLOUT for _, event in self.ask(select.POLLIN, seconds)):
+            if not self.secure or self._decrypt():
+                return True
+            seconds = until - time.monotonic()
+            if seconds <= 0:
+                break
+        return False
 
     @property
     def quiet(self) -> bool:
@@ -266,7 +277,7 @@ class Wire:
         self._start = 0
         try:
             self._end = self.sock.recv_into(memoryview(self._buffer))
-        except ssl.SSLWantReadError:
+        except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
             self._end = 0
             return False  # a ticket, or a part of a record
         return True
