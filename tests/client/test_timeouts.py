@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import threading
 import time
 from collections.abc import Iterator
@@ -14,7 +15,8 @@ import wharfinger
 from conftest import StartPeer
 from support.peer import Exchange, response
 from wharfinger import Client, Timeout
-from wharfinger.errors import TransferTimeout, UsageError
+from wharfinger.errors import ResponseError, TransferTimeout, UsageError
+from wharfinger.net import patience as patience_module
 from wharfinger.net.patience import Patience
 
 
@@ -173,9 +175,11 @@ def test_without_an_end_only_silence_counts() -> None:
 def test_the_minimum_rate_is_measured_over_half_a_minute() -> None:
     clock = Clock()
     patience = Patience("X", silence=30, min_rate=100, clock=clock)
-    patience.got(1)
-    clock.now += 29
-    patience.got(1)
+    for seconds in (0, 29):
+        patience.wait()
+        clock.now += seconds
+        patience.got(1)
+    patience.wait()
     clock.now += 1
     with pytest.raises(TransferTimeout, match="at least 100"):
         patience.got(1)
@@ -185,8 +189,69 @@ def test_a_peer_that_is_fast_enough_begins_a_new_window() -> None:
     clock = Clock()
     patience = Patience("X", silence=30, min_rate=100, clock=clock)
     for _ in range(10):
+        patience.wait()
         clock.now += 15
         patience.got(1500)
+
+
+def test_only_the_time_in_which_the_peer_is_waited_for_counts() -> None:
+    clock = Clock()
+    patience = Patience("X", silence=30, min_rate=100, clock=clock)
+    for _ in range(10):
+        clock.now += 60  # the disk, or whoever writes into our pipe
+        patience.wait()
+        patience.wait()  # asked twice, waited once
+        clock.now += 0.001
+        patience.got(1)
+
+
+def test_a_pipe_that_fills_slowly_is_not_the_servers_fault(
+    peer: StartPeer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(patience_module, "RATE_WINDOW", 0.2)
+    server = peer(lambda exchange: exchange.send(response(b"{}")))
+    read, write = os.pipe()
+
+    def fill() -> None:
+        with os.fdopen(write, "wb", buffering=0) as pipe:
+            for _ in range(5):
+                time.sleep(0.1)
+                pipe.write(b"x")
+
+    thread = threading.Thread(target=fill)
+    thread.start()
+    with os.fdopen(read, "rb", buffering=0) as stream:
+        wharfinger.upload(stream, server.url, protocol="raw", allow_private=True, retries=0)
+    thread.join()
+    assert server.last.body.endswith(b"0\r\n\r\n")
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
+@pytest.mark.parametrize("seconds", [3e6, 1e10, 1e300])
+def test_a_limit_that_is_meant_as_none_is_one(
+    seconds: float, host: str, peer: StartPeer, folder: Path
+) -> None:
+    server = peer(lambda exchange: exchange.send(response(b"hello")))
+    url = server.url.replace("127.0.0.1", host)
+    for timeout in (seconds, Timeout(total=seconds)):
+        got = wharfinger.download(url, "out", allow_private=True, timeout=timeout, overwrite=True)
+        assert got.size == 5
+
+
+def test_the_text_of_an_error_is_not_waited_for_longer_than_a_head(
+    peer: StartPeer, folder: Path, stop: threading.Event
+) -> None:
+    def handler(exchange: Exchange) -> None:
+        fields = {"Content-Type": "application/problem+json"}
+        exchange.send(response(b"", status="404 No", length=60_000, fields=fields))
+        drip(exchange, stop, b"x" * 400)
+
+    started = time.monotonic()
+    with pytest.raises(ResponseError, match="answered 404"):
+        wharfinger.download(
+            peer(handler).url, "out", allow_private=True, retries=0, timeout=Timeout(head=0.5)
+        )
+    assert time.monotonic() - started < 3
 
 
 def test_a_number_means_connect_head_and_silence() -> None:

@@ -8,7 +8,7 @@ from typing import Final
 
 from wharfinger.errors import UsageError
 from wharfinger.net import cancelling
-from wharfinger.net.patience import Clock, Patience
+from wharfinger.net.patience import LONGEST_WAIT, Clock, Patience
 
 DEFAULT_SECONDS: Final = 30.0
 # Slower than any modem since 1962; a peer below it holds resources and moves nothing.
@@ -79,7 +79,7 @@ class Stopwatch:
 
     def connecting(self) -> float:
         """Return the seconds that connecting may take now."""
-        return max(min(self.timeout.connect, self.left()), 0.001)
+        return max(min(self.timeout.connect, self.left(), LONGEST_WAIT), 0.001)
 
     def sending(self) -> Patience:
         """How long the peer may take to take the request in."""
@@ -91,9 +91,16 @@ class Stopwatch:
 
     def head(self) -> Patience:
         """How long the head of the answer may take: one limit for all of it."""
+        return self._limited("The head of the answer")
+
+    def refusal(self) -> Patience:
+        """How long the body of an error may take: no longer than its head, in all."""
+        return self._limited("The text of the error")
+
+    def _limited(self, what: str) -> Patience:
         limit, left = self.timeout.head, self.left()
         return Patience(
-            "The head of the answer",
+            what,
             silence=limit,
             until=self.clock() + min(limit, left),
             limit=limit if limit <= left else self.timeout.total,

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 _MAX_INTERIM: Final = 20  # more is a peer that plays for time
 _CONTINUE: Final = 100
 _SWITCHING_PROTOCOLS: Final = 101
+_FIRST_ERROR: Final = 400
 
 
 class Waiting(Protocol):
@@ -42,6 +43,10 @@ class Waiting(Protocol):
 
     def body(self) -> Patience:
         """How long the body may take."""
+        ...
+
+    def refusal(self) -> Patience:
+        """How long the body of an error may take."""
         ...
 
 
@@ -98,7 +103,9 @@ class Exchange:
             raise Interrupted(
                 "The server closed the connection while the request was being sent.", received=0
             ) from error
-        return answer, reader(http1.framing(method, answer), self.wire, self.waiting.body()), whole
+        refused = answer.status >= _FIRST_ERROR
+        patience = self.waiting.refusal() if refused else self.waiting.body()
+        return answer, reader(http1.framing(method, answer), self.wire, patience), whole
 
     def _send(self, body: Iterable[Piece], *, chunked: bool) -> bool:
         patience = self.waiting.sending()

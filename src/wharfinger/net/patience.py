@@ -21,6 +21,9 @@ Clock = Callable[[], float]
 RATE_WINDOW: Final = 30.0
 """Seconds over which a minimum rate is measured: longer than the pauses of honest networks."""
 
+LONGEST_WAIT: Final = 1_000_000.0
+"""Seconds that one wait may take, eleven days: what the operating system counts ends at 24."""
+
 
 class Patience:
     """The time that is left for one phase of an exchange.
@@ -31,7 +34,8 @@ class Patience:
         until: when the phase must be over, on the clock.
         limit: the seconds that `until` comes from, as the caller gave them; for the message.
         until_what: the words for that limit.
-        min_rate: the fewest bytes per second, over `RATE_WINDOW`.
+        min_rate: the fewest bytes per second, over `RATE_WINDOW`. Only the time in which the
+            peer is waited for counts: a slow disk, or a pipe that fills slowly, is not its fault.
         canceller: what may stop the whole call; asked before and after each wait.
     """
 
@@ -49,14 +53,15 @@ class Patience:
     ) -> None:
         self._what = what
         self._canceller = canceller
-        self._silence = silence
+        self._silence = min(silence, LONGEST_WAIT)
         self._until = until
         self._limit = limit
         self._until_what = until_what
         self._min_rate = min_rate
         self._clock = clock
         self._started = clock()
-        self._window = self._started
+        self._asked: float | None = None  # since when the peer is being waited for
+        self._waited = 0.0
         self._counted = 0
 
     def wait(self) -> float:
@@ -68,6 +73,8 @@ class Patience:
         """
         if self._canceller is not None:
             self._canceller.check()
+        if self._min_rate and self._asked is None:
+            self._asked = self._clock()
         if self._until is None:
             return self._silence
         left = self._until - self._clock()
@@ -88,16 +95,18 @@ class Patience:
         if not self._min_rate:
             return
         self._counted += count
-        now = self._clock()
-        if now - self._window < RATE_WINDOW:
+        if self._asked is not None:
+            self._waited += self._clock() - self._asked
+            self._asked = None
+        if self._waited < RATE_WINDOW:
             return
-        rate = self._counted / (now - self._window)
+        rate = self._counted / self._waited
         if rate < self._min_rate:
             raise TransferTimeout(
-                f"{self._what} came at {rate:.0f} bytes/s for {now - self._window:.0f} s; "
+                f"{self._what}: {rate:.0f} bytes/s in {self._waited:.0f} s; "
                 f"at least {self._min_rate} are asked for.",
             )
-        self._window = now
+        self._waited = 0.0
         self._counted = 0
 
     def over(self) -> TransferTimeout:
