@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,6 +19,7 @@ from support.folders import listing
 from support.peer import Exchange, response
 from wharfinger import Client
 from wharfinger.client.contents import Contents
+from wharfinger.client.folder import Folder
 from wharfinger.errors import (
     ActiveContent,
     IntegrityError,
@@ -318,16 +320,22 @@ def test_a_file_with_holes_that_a_crash_left_is_begun_anew(
     peer: StartPeer, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     records: list[str] = []
-    real = Contents.write_at
+    real, sync = Contents.write_at, Folder.sync
+
+    def synced(self: Folder) -> None:
+        sync(self)
+        records.append("synced")
 
     def look(self: Contents, block: memoryview, offset: int) -> None:
         records.append(json.loads((folder / "out.bin.part.json").read_text())["validator"])
         real(self, block, offset)
 
     monkeypatch.setattr(Contents, "write_at", look)
+    monkeypatch.setattr(Folder, "sync", synced)
     site = Site()
     fetch(peer(site).url)
-    assert set(records) == {""}
+    assert records[0] == records[-1] == "synced"  # the record's name is durable before the holes
+    assert set(records[1:-1]) == {""}
 
 
 def test_a_full_disk_under_a_part_is_that_error(
@@ -383,3 +391,59 @@ def test_a_chunked_part_that_runs_over_reaches_no_other_segment(
     assert got.sha256 == SHA256
     assert hashlib.sha256((folder / "out.bin").read_bytes()).hexdigest() == SHA256
     assert listing(folder) == ["out.bin"]
+
+
+def in_chunks(body: bytes, first: int, last: int) -> bytes:
+    return (
+        b"HTTP/1.1 206 Partial Content\r\nTransfer-Encoding: chunked\r\n"
+        b'ETag: "v1"\r\nContent-Range: bytes %d-%d/%d\r\n\r\n'
+        % (first, last, len(CONTENT))
+        + (b"%x\r\n%s\r\n" % (len(body), body) if body else b"")
+        + b"0\r\n\r\n"
+    )
+
+
+@pytest.mark.parametrize("count", [0, 1000])
+def test_a_chunked_part_that_ends_early_is_not_asked_for_again_for_ever(
+    count: int, peer: StartPeer, folder: Path
+) -> None:
+    def too_little(exchange: Exchange, first: int, last: int) -> bool:
+        exchange.send(in_chunks(CONTENT[first : first + count], first, last))
+        return True
+
+    site = Site(instead=too_little)
+    with Client(allow_private=True, retries=2, sleep=lambda _seconds: None, timeout=5) as client:
+        got = client.download(peer(site).url, "out.bin", connections=2)
+    assert got.sha256 == SHA256
+    assert len(site.asked) == 4
+
+
+def test_a_first_connection_that_ends_early_in_chunks_is_not_read_for_ever(
+    peer: StartPeer, folder: Path
+) -> None:
+    """It is a resumed one: the first answer of a download that is split has a length."""
+    site = Site()
+    ended = threading.Event()
+
+    def handler(exchange: Exchange) -> None:
+        wanted = exchange.headers.get("range", "")
+        if exchange.number == 0:
+            exchange.send(response(CONTENT, fields=site.fields)[:700_000])
+        elif exchange.number == 1:
+            first = int(wanted[6:-1])
+            reply = in_chunks(CONTENT[first : len(CONTENT) // 2], first, len(CONTENT) - 1)
+            exchange.send(reply.removesuffix(b"0\r\n\r\n"))
+            ended.wait(5)
+            exchange.send(b"0\r\n\r\n")
+        elif wanted.endswith(f"-{len(CONTENT) - 1}"):
+            time.sleep(0.3)  # the other helper is done by then
+            exchange.send(response(b"", status="500 Sorry"))
+            ended.set()
+        else:
+            site(exchange)
+
+    server = peer(handler)
+    with pytest.raises(Interrupted):
+        fetch(server.url, connections=1)
+    got = fetch(server.url, connections=3)
+    assert got.sha256 == SHA256

@@ -21,6 +21,7 @@ from support.peer import Exchange, response, saying
 from wharfinger import Client
 from wharfinger.errors import (
     BadResponse,
+    ContentTypeMismatch,
     DestinationExists,
     DestinationUnsafe,
     IntegrityError,
@@ -408,3 +409,53 @@ def test_a_planted_symbolic_link_is_not_followed(
         fetch(peer(Site(cuts=[])).url)
     assert victim.read_bytes() == b"precious"
     assert not (folder / "out.bin").exists()
+
+
+def test_a_sign_in_page_instead_of_the_rest_costs_nothing(peer: StartPeer, folder: Path) -> None:
+    site = Site(content=b"PK\x03\x04" + CONTENT)
+    page = response(b"<html>Welcome to our hotel", Content_Type="text/html")
+
+    def handler(exchange: Exchange) -> None:
+        if exchange.number == 1:
+            exchange.send(page)
+        else:
+            site(exchange)
+
+    site.change = lambda reply: reply.replace(b"\r\n", b"\r\nContent-Type: application/zip\r\n", 1)
+    url = peer(handler).url
+    with pytest.raises(Interrupted):
+        fetch(url, "out.zip", expect="application/zip")
+    with pytest.raises(ContentTypeMismatch):
+        fetch(url, "out.zip", expect="application/zip")
+    assert Path("out.zip.part").stat().st_size == 50_000
+
+
+@pytest.mark.parametrize(
+    ("more", "error", "left"), [(-100, Interrupted, 99_900), (100, BadResponse, None)]
+)
+def test_a_chunked_rest_of_another_length_is_not_the_rest(
+    more: int, error: type[WharfingerError], left: int | None, peer: StartPeer, folder: Path
+) -> None:
+    site = Site()
+
+    def handler(exchange: Exchange) -> None:
+        if exchange.number == 0:
+            site(exchange)
+            return
+        first = int(exchange.headers["range"][6:-1])
+        body = (CONTENT + bytes(100))[first : len(CONTENT) + more]
+        exchange.send(
+            b"HTTP/1.1 206 Partial Content\r\nTransfer-Encoding: chunked\r\n"
+            b'ETag: "v1"\r\nContent-Range: bytes %d-%d/%d\r\n\r\n%x\r\n%s\r\n0\r\n\r\n'
+            % (first, len(CONTENT) - 1, len(CONTENT), len(body), body)
+        )
+
+    url = peer(handler).url
+    with pytest.raises(Interrupted):
+        fetch(url)
+    with pytest.raises(error):
+        fetch(url)
+    if left is None:
+        assert listing(folder) == []
+    else:
+        assert Path("out.bin.part").stat().st_size == left

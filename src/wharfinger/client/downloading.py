@@ -176,10 +176,13 @@ class Job:
             self.sink.close()
 
     def _spoiled(self, error: WharfingerError) -> bool:
-        """Return whether nothing that was written is of any use after this error."""
-        if isinstance(error, (Rejected, IntegrityError, StorageFull)):
-            return True
-        return self._in_body and isinstance(error, BadResponse)
+        """Return whether nothing that was written is of any use after this error.
+
+        A head alone spoils nothing: the sign-in page of a hotel may have come instead of the
+        rest, and the validator tells next time whether what is there still belongs to it.
+        """
+        spoils = (Rejected, IntegrityError, StorageFull, BadResponse)
+        return self._in_body and isinstance(error, spoils)
 
     def _explain(self, error: WharfingerError) -> None:
         if isinstance(error, TransferError) and error.retryable:
@@ -301,6 +304,7 @@ class Job:
             elif received == helpers.boundary and helpers.failed():
                 pipeline.close()
                 helpers.dismiss(received)
+        _check_end(received, offer, helpers.boundary)
         if helpers.boundary is not None:
             pipeline.close()
             try:
@@ -308,7 +312,8 @@ class Job:
                     inspection.feed(block)
             except GoOnAlone as alone:
                 helpers.dismiss(alone.kept)
-                self._read_on(answer, received, alone.kept, inspection, pipeline)
+                received = self._read_on(answer, received, alone.kept, inspection, pipeline)
+                _check_end(received, offer, None)
             else:
                 answer.abandon()
         rest, facts = inspection.finish()
@@ -322,8 +327,11 @@ class Job:
         kept: int,
         inspection: Inspection,
         pipeline: Pipeline,
-    ) -> None:
+    ) -> int:
         """Read the rest over the first connection, which stopped before some bytes that are there.
+
+        Returns:
+            How many bytes came in all.
 
         Raises:
             GoOnAlone: the server has given it up meanwhile.
@@ -331,13 +339,17 @@ class Job:
         answer.body.patience = self.watch.body()
         try:
             while received < kept:
-                received += answer.body.readinto(pipeline.room()[: kept - received])
+                count = answer.body.readinto(pipeline.room()[: kept - received])
+                if not count:
+                    raise GoOnAlone(kept)  # it ended before what is there
+                received += count
             while count := answer.body.readinto(room := pipeline.room()):
                 received += count
                 pipeline.put(inspection.feed(room[:count]))
                 self.meter.reach(received)
         except (Interrupted, TransferTimeout) as error:
             raise GoOnAlone(kept) from error
+        return received
 
     def _finished(self, answer: Answer, offer: heads.Offer, facts: Facts, name: str) -> Download:
         self.meter.finish()
@@ -374,12 +386,6 @@ class Job:
         return write
 
     def _verify(self, facts: Facts, offer: heads.Offer, digests: dict[str, Digest]) -> None:
-        if offer.size is not None and facts.size != offer.size:
-            raise Interrupted(
-                f"{facts.size} of {offer.size} bytes came.",
-                received=facts.size,
-                expected=offer.size,
-            )
         # The caller's digest comes from another place than the content and wins.
         if self.rules.sha256 is not None and not hmac.compare_digest(
             facts.sha256, self.rules.sha256
@@ -401,6 +407,18 @@ class Job:
     def _judge_type(facts: Facts, expectation: Expectation) -> None:
         if not expectation.fits(facts.type):
             raise TypeNotAllowed(f"The content is {facts.type}, not {expectation.written}.")
+
+
+def _check_end(received: int, offer: heads.Offer, boundary: int | None) -> None:
+    """Refuse another length than the promised one: in chunks, a body can end anywhere."""
+    end = offer.size if boundary is None else boundary
+    if end is None or received == end:
+        return
+    if received > end:
+        raise BadResponse(f"More bytes came than the {offer.size} that were announced.")
+    raise Interrupted(
+        f"{received} of {offer.size} bytes came.", received=received, expected=offer.size
+    )
 
 
 def _rest(offer: heads.Offer) -> int | None:

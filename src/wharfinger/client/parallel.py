@@ -22,7 +22,13 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Self
 
 from wharfinger.client import heads
-from wharfinger.errors import BadResponse, LocalFileError, ResponseError, WharfingerError
+from wharfinger.errors import (
+    BadResponse,
+    Interrupted,
+    LocalFileError,
+    ResponseError,
+    WharfingerError,
+)
 from wharfinger.net.cancelling import Cancelled, Canceller
 
 if TYPE_CHECKING:
@@ -232,3 +238,10 @@ class Helpers:
                 with self._moved:
                     segment.position += count
                     self._moved.notify_all()
+        if segment.position < segment.end:
+            # In chunks, a part can end anywhere.
+            raise Interrupted(
+                f"A part ended {segment.end - segment.position} bytes early.",
+                received=segment.position - held.offset,
+                expected=segment.end - held.offset,
+            )

@@ -172,6 +172,7 @@ class Partial:
         try:
             # Synced: after a power cut a file with holes must not look like a beginning.
             self._record(replace(self._source, validator=""), sync=True)
+            self._folder.sync()
         except OSError as error:
             raise self._failed(error) from error
 
