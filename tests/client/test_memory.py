@@ -6,12 +6,14 @@ import hashlib
 import os
 import subprocess
 import sys
+import tracemalloc
 from pathlib import Path
 
 import pytest
 
 from conftest import StartPeer
-from support.peer import Exchange, response
+from support.peer import Exchange, response, saying
+from wharfinger import Client
 
 MIB = 1024 * 1024
 SIZE = 256 * MIB
@@ -114,3 +116,15 @@ def test_an_upload_of_256_mib(protocol: str, peer: StartPeer, folder: Path) -> N
         file.truncate(SIZE)
     assert peak_mib(UP, peer(handler, reads_body=False).url, protocol) < 64
     assert received[0] >= SIZE
+
+
+def test_a_short_reply_takes_little_memory(peer: StartPeer) -> None:
+    url = peer(saying(response(b"{}"))).url
+    with Client(allow_private=True) as client:
+        client.upload(b"x", url)
+        tracemalloc.start()
+        try:
+            client.upload(b"x", url)
+            assert tracemalloc.get_traced_memory()[1] < 3 * MIB  # the peer is in here, too
+        finally:
+            tracemalloc.stop()

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+import wharfinger
+from conftest import StartPeer
+from support.peer import response, saying
 from wharfinger import Progress
+from wharfinger.client import progress
 from wharfinger.client.progress import Meter
 
 ETAS = {
@@ -41,3 +45,15 @@ def test_without_a_callback_nothing_is_told() -> None:
     meter.enter("receiving")
     meter.add(5)
     assert meter.done == 5
+
+
+def test_bytes_in_memory_are_told_of_as_they_go(
+    peer: StartPeer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(progress, "_EVERY", 0.0)
+    told: list[Progress] = []
+    url = peer(saying(response(b"{}"))).url
+    content = bytes(3_000_000)
+    wharfinger.upload(content, url, protocol="raw", allow_private=True, progress=told.append)
+    halfway = {event.done for event in told if event.stage == "sending"}
+    assert len(halfway) > 2

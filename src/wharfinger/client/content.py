@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from wharfinger.policy import Policy
 
 _BLOCK: Final = 256 * 1024
+_PIECE: Final = 1024 * 1024  # of what is in memory already
 _QUIET: Final = "Upload it again when nothing writes to it."
 
 
@@ -175,7 +176,10 @@ class Content:
             count = self.length - start
         try:
             if isinstance(self.source, bytes):
-                yield memoryview(self.source)[start : start + (count or 0)]
+                view = memoryview(self.source)[start : start + (count or 0)]
+                for at in range(0, len(view), _PIECE):
+                    cancelling.check()
+                    yield view[at : at + _PIECE]
             elif isinstance(self.source, Path):
                 with self._open(self.source) as file:
                     self._check(file)

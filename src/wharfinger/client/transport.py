@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 # How long a body waits for "100 Continue" (RFC 9110 section 10.1.1 names no time; curl's).
 _EXPECT_SECONDS: Final = 1.0
 _EXPECTATION_FAILED: Final = 417
+_BLOCK: Final = 64 * 1024
 
 
 class Answer:
@@ -74,13 +75,11 @@ class Answer:
 
     def read(self, limit: int) -> bytes:
         """Return the body, or its first `limit` bytes when it is longer."""
-        content = bytearray(limit)
-        view = memoryview(content)
-        filled = 0
-        while filled < limit and (count := self.body.readinto(view[filled:])):
-            filled += count
-        view.release()
-        return bytes(content[:filled])
+        content = bytearray()
+        block = memoryview(bytearray(min(limit, _BLOCK)))
+        while len(content) < limit and (count := self.body.readinto(block[: limit - len(content)])):
+            content += block[:count]
+        return bytes(content)
 
     def abandon(self) -> None:
         """Read no more: the peer need not send on."""
