@@ -12,6 +12,7 @@ the same call may succeed later. The text says what happened, with the numbers;
     ├── Rejected                         the file broke a policy
     │   ├── TooLarge
     │   ├── TooSmall
+    │   ├── QuotaExceeded                no more files, bytes or open uploads for this one
     │   ├── TypeNotAllowed
     │   │   └── ContentTypeMismatch      the answer's Content-Type is not the expected one
     │   ├── ContentMismatch              name, claimed type and content disagree
@@ -27,6 +28,7 @@ the same call may succeed later. The text says what happened, with the numbers;
     │   └── BadResponse                  the peer's message breaks HTTP
     ├── ResponseError                    the peer answered with an error status
     ├── IntegrityError                   length or digest is not what was promised
+    │   └── ChecksumMismatch             bytes of one request are not those that were sent
     ├── LocalFileError (OSError)         this machine's file system
     │   ├── SourceMissing (FileNotFoundError)
     │   ├── DestinationExists (FileExistsError)
@@ -38,10 +40,13 @@ the same call may succeed later. The text says what happened, with the numbers;
     │   ├── LengthMismatch
     │   ├── MalformedMultipart
     │   ├── UnsupportedEncoding
+    │   ├── UnsupportedContentType       the body is not what this address takes
+    │   ├── UnsupportedVersion           of the protocol that the request speaks
     │   ├── MethodNotAllowed
     │   ├── PreconditionFailed
     │   ├── RangeNotSatisfiable
     │   ├── OffsetMismatch               the bytes do not go on where the upload stands
+    │   ├── InconsistentLength           the whole is said to have two lengths
     │   ├── UploadTakenOver              a newer request goes on with it
     │   └── UploadOver                   it takes no more bytes
     ├── Unauthenticated
@@ -63,6 +68,7 @@ __all__ = [
     "ActiveContent",
     "AddressRefused",
     "BadResponse",
+    "ChecksumMismatch",
     "ConfigError",
     "ConnectFailed",
     "ContentMismatch",
@@ -71,6 +77,7 @@ __all__ = [
     "DestinationExists",
     "DestinationUnsafe",
     "Forbidden",
+    "InconsistentLength",
     "Infected",
     "IntegrityError",
     "InternalError",
@@ -87,6 +94,7 @@ __all__ = [
     "PasswordRequired",
     "PortInUse",
     "PreconditionFailed",
+    "QuotaExceeded",
     "RangeNotSatisfiable",
     "Rejected",
     "RequestError",
@@ -102,7 +110,9 @@ __all__ = [
     "Unauthenticated",
     "Unavailable",
     "Unscannable",
+    "UnsupportedContentType",
     "UnsupportedEncoding",
+    "UnsupportedVersion",
     "UploadOver",
     "UploadTakenOver",
     "UsageError",
@@ -223,6 +233,26 @@ class TooSmall(Rejected):
 
     code = "too-small"
     title = "Too small"
+
+
+class QuotaExceeded(Rejected):
+    """A collection, or one owner in it, may take no more.
+
+    `limit` and `used` are counts of `what`: "files", "bytes" or "uploads".
+    """
+
+    code = "quota-exceeded"
+    title = "Quota exceeded"
+    http_status = 413
+    hint = "Remove files that are not needed any more, or ask for a larger quota."
+
+    def __init__(
+        self, detail: str, *, what: str, limit: int, used: int, hint: str | None = None
+    ) -> None:
+        super().__init__(detail, hint=hint)
+        self.what = what
+        self.limit = limit
+        self.used = used
 
 
 class TypeNotAllowed(Rejected):
@@ -412,6 +442,16 @@ class IntegrityError(WharfingerError):
     hint = "The content changed on the way or at its source; do not use it."
 
 
+class ChecksumMismatch(IntegrityError):
+    """The bytes of one request do not have the checksum that it names; they were thrown away."""
+
+    code = "checksum-mismatch"
+    title = "Checksum mismatch"
+    http_status = 460  # the number that tus 1.0 gives it
+    retryable = True
+    hint = "The bytes changed on the way. The upload stands where it stood: send them again."
+
+
 # --- the local machine --------------------------------------------------------------------
 
 
@@ -507,6 +547,26 @@ class UnsupportedEncoding(RequestError):
     hint = "Send the bytes as they are, without Content-Encoding."
 
 
+class UnsupportedContentType(RequestError):
+    """The Content-Type of the request is not the one that this address takes."""
+
+    code = "unsupported-content-type"
+    title = "Content-Type not accepted"
+    http_status = 415
+
+
+class UnsupportedVersion(RequestError):
+    """The request speaks a version of a protocol that this service does not. `supported` are those."""
+
+    code = "unsupported-version"
+    title = "Protocol version not supported"
+    http_status = 412
+
+    def __init__(self, detail: str, *, supported: tuple[str, ...], hint: str | None = None) -> None:
+        super().__init__(detail, hint=hint)
+        self.supported = supported
+
+
 class MethodNotAllowed(RequestError):
     """The resource does not know this method. `allowed` are the methods it knows."""
 
@@ -555,6 +615,18 @@ class OffsetMismatch(RequestError):
         super().__init__(detail, hint=hint)
         self.expected = expected
         self.provided = provided
+
+
+class InconsistentLength(RequestError):
+    """The length of an upload is said to be one and another. `lengths` are both, in bytes."""
+
+    code = "inconsistent-length"
+    title = "Two lengths for one upload"
+    hint = "The length of an upload never changes: send what was announced, or begin another."
+
+    def __init__(self, detail: str, *, lengths: tuple[int, int], hint: str | None = None) -> None:
+        super().__init__(detail, hint=hint)
+        self.lengths = lengths
 
 
 class UploadTakenOver(RequestError):

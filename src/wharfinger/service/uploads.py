@@ -567,6 +567,12 @@ class Turn:
             self._over()
             return stored
 
+    def refuse(self, error: WharfingerError) -> None:
+        """End the upload for good: whoever asks from now on is told this error."""
+        with self._at_hand.lock:
+            self._check()
+            self._refuse(error)
+
     def drop_upload(self) -> None:
         """Give the upload up: nothing of its bytes remains."""
         with self._at_hand.lock:
