@@ -28,6 +28,7 @@ from wharfinger.errors import (
     TooManyRequests,
     Unauthenticated,
     Unavailable,
+    UnsupportedVersion,
     UsageError,
     WharfingerError,
 )
@@ -61,6 +62,7 @@ _FACTS: Final[tuple[tuple[type[WharfingerError], tuple[str, ...]], ...]] = (
     (Forbidden, ("scope",)),
     (RangeNotSatisfiable, ("length",)),
     (MethodNotAllowed, ("allowed",)),
+    (UnsupportedVersion, ("supported",)),
     (InternalError, ("reference",)),
 )
 # RFC 6749 section 3.3.
