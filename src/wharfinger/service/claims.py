@@ -49,9 +49,15 @@ class Claim:
 class Claims:
     """The claims on the links of one service."""
 
-    def __init__(self, catalog: Callable[[], Catalog], now: Callable[[], datetime]) -> None:
+    def __init__(
+        self,
+        catalog: Callable[[], Catalog],
+        now: Callable[[], datetime],
+        spent: Callable[[Connection, str], None],
+    ) -> None:
         self._catalog = catalog
         self._now = now
+        self._spent = spent
 
     def take(self, link: Link, *, size: int, allotted: int) -> Claim:
         """Count one download. Of many callers at once only as many succeed as are left.
@@ -78,6 +84,7 @@ class Claims:
                 expires_at=min(now + LIFETIME, link.expires_at),
                 allotted=allotted,
             )
+            self._spent(connection, link.id)
             return True
 
         if not self._catalog().write(take):
@@ -99,8 +106,10 @@ class Claims:
                 return False
             if not statements.go_on(connection, claim_id, allotted=allotted, most=ALLOWANCE * size):
                 return False
-            if state is ClaimState.BACK and not link_statements.count(connection, link.id, now):
-                raise NotFound  # takes back the line above
+            if state is ClaimState.BACK:
+                if not link_statements.count(connection, link.id, now):
+                    raise NotFound  # takes back the lines above
+                self._spent(connection, link.id)
             return True
 
         if not self._catalog().write(go_on):

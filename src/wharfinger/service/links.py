@@ -69,12 +69,14 @@ class Links:
         keys: Callable[[], KeyRing],
         now: Callable[[], datetime],
         base_url: str,
+        spent: Callable[[Connection, Link, StoredFile], None] | None = None,
     ) -> None:
         self._catalog = catalog
         self._keys = keys
         self._now = now
         self._base_url = base_url
-        self.claims = Claims(catalog, now)
+        self._when_spent = spent
+        self.claims = Claims(catalog, now, self._spent)
         self.passwords = Passwords(catalog, now)
 
     def create(
@@ -195,6 +197,15 @@ class Links:
             lambda connection: statements.remove(connection, link_id), revokes=True
         ):
             raise NotFound
+
+    def _spent(self, connection: Connection, link_id: str) -> None:
+        """Tell, in the transaction that counted a download, when it was the last one."""
+        link = statements.find(connection, link_id)
+        if link is None or self._when_spent is None or _has_left(link):
+            return
+        stored = file_statements.find(connection, link.file_id)
+        if stored is not None:
+            self._when_spent(connection, link, stored)
 
     def _with_url(self, link: Link) -> Link:
         token = f"{link.id}.{_signature(self._keys().current()[0], link.id, link)}"

@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Protocol, Self
 from wharfinger import scanners
 from wharfinger.catalog import Catalog, FileState, StoredFile
 from wharfinger.catalog import files as statements
-from wharfinger.errors import Infected, Unscannable, UsageError
+from wharfinger.errors import Infected, Rejected, Unscannable, UsageError
 from wharfinger.inspection import Facts, Inspection, extension_of_type
 from wharfinger.names import judge
 from wharfinger.scanners import Scanner
@@ -53,10 +53,14 @@ class Reception:
         length: int | None,
         owner: str | None,
         finish_all: Callable[[Sequence[Reception]], list[StoredFile]],
+        link_id: str | None = None,
+        refused: Callable[[Reception, Rejected], None] | None = None,
     ) -> None:
         self.name = None if name is None else judge(name)
         self.collection = collection
         self.owner = owner
+        self.link_id = link_id
+        self._refused = refused
         self._store = store
         self._finish_all = finish_all
         self._inspection = Inspection(collection.policy, name=self.name, type=type, length=length)
@@ -80,8 +84,9 @@ class Reception:
         try:
             for cleared in self._inspection.feed(data):
                 self._stage().write(cleared)
-        except BaseException:
+        except BaseException as error:
             self.abort()
+            self._tell(error)
             raise
 
     def finish(self) -> StoredFile:
@@ -115,14 +120,22 @@ class Reception:
     def settle(self, scanner: Scanner | None) -> tuple[Staging, Facts]:
         """Judge the whole and make it durable in staging. For `finish_all` alone."""
         self._check_open()
-        last, facts = self._inspection.finish()
-        staging = self._stage()
-        for cleared in last:
-            staging.write(cleared)
-        staging.sync()
-        if scanner is not None:
-            scan(scanner, staging)
+        try:
+            last, facts = self._inspection.finish()
+            staging = self._stage()
+            for cleared in last:
+                staging.write(cleared)
+            staging.sync()
+            if scanner is not None:
+                scan(scanner, staging)
+        except Rejected as error:
+            self._tell(error)
+            raise
         return staging, facts
+
+    def _tell(self, error: BaseException) -> None:
+        if isinstance(error, Rejected) and self._refused is not None:
+            self._refused(self, error)
 
     def _check_open(self) -> None:
         if not self._open:

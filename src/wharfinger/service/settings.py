@@ -23,13 +23,14 @@ from wharfinger.errors import ConfigError
 from wharfinger.keys import refuse_unknown
 from wharfinger.names import show
 from wharfinger.service.collections import DEFAULT_COLLECTIONS, Collection
+from wharfinger.service.event_settings import EventSettings
 from wharfinger.service.limits import LimitSettings
 
 DEFAULT_DATA: Final = Path("data")
 # How the web server in front is told to send a file itself.
 Offload: TypeAlias = Literal["nginx", "sendfile"]
 # What a configuration file may hold; `server` belongs to the stand-alone server.
-SECTIONS: Final = ("server", "store", "catalog", "collections", "delivery", "limits")
+SECTIONS: Final = ("server", "store", "catalog", "collections", "delivery", "limits", "events")
 # Sections that the design names and this version does not serve yet: an error says so.
 _LATER: Final = ("scan",)
 # RFC 6454 section 6.2, of http and https: lower case, and the default port is never written.
@@ -58,6 +59,7 @@ class WharfSettings:
             `X-Accel-Redirect` ("nginx") or `X-Sendfile` ("sendfile"); its group may read them
             then. None: they are sent from here.
         limits: how much one token, address or link may do in a time.
+        events: where events are sent.
 
     Raises:
         ConfigError: public_url is no http or https address, one of cors_origins no origin, or
@@ -73,6 +75,7 @@ class WharfSettings:
     revalidate_private: bool = False
     offload: Offload | None = None
     limits: LimitSettings = field(default_factory=LimitSettings)
+    events: EventSettings = field(default_factory=EventSettings)
 
     def __post_init__(self) -> None:
         everything = {collection.name: collection for collection in DEFAULT_COLLECTIONS}
@@ -138,6 +141,7 @@ class WharfSettings:
             revalidate_private=delivery.get("revalidate_private", False),  # type: ignore[arg-type]
             offload=offload,  # type: ignore[arg-type]
             limits=LimitSettings.from_mapping(section(tables, "limits", None)),
+            events=EventSettings.from_mapping(section(tables, "events", None)),
         )
 
 

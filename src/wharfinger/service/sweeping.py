@@ -7,13 +7,13 @@ and has no live record (a crash between publishing and committing leaves such a 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from itertools import islice
 from typing import TYPE_CHECKING, Final
 
-from wharfinger.catalog import Catalog, FileState
+from wharfinger.catalog import Catalog, FileState, StoredFile
 from wharfinger.catalog import claims as claim_statements
 from wharfinger.catalog import files as file_statements
 from wharfinger.catalog import links as link_statements
@@ -40,14 +40,19 @@ class SweepReport:
     links: int
 
 
-def sweep(catalog: Catalog, store: Store, now: datetime) -> SweepReport:
-    """End what has expired, remove what nobody owns; return what was done."""
+def sweep(
+    catalog: Catalog, store: Store, now: datetime, note: Callable[[Connection, StoredFile], None]
+) -> SweepReport:
+    """End what has expired, remove what nobody owns; return what was done.
+
+    `note` is told of each file that ends, in the transaction that ends it.
+    """
     expired = 0
     while overdue := catalog.read(
         lambda connection: file_statements.overdue(connection, now, _BATCH)
     ):
         for file_id in overdue:
-            expired += end_file(catalog, store, file_id, FileState.EXPIRED, now)
+            expired += end_file(catalog, store, file_id, FileState.EXPIRED, now, note)
     orphans = sum(_remove_orphans(catalog, store, batch) for batch in _batches(_old(store, now)))
     leftovers = store.clean_staging((now - STAGING_AGE).timestamp())
     links = catalog.write(lambda connection: link_statements.forget_expired(connection, now))
@@ -56,11 +61,21 @@ def sweep(catalog: Catalog, store: Store, now: datetime) -> SweepReport:
     return SweepReport(expired=expired, orphans=orphans, leftovers=leftovers, links=links)
 
 
-def end_file(catalog: Catalog, store: Store, file_id: str, state: FileState, now: datetime) -> bool:
+def end_file(
+    catalog: Catalog,
+    store: Store,
+    file_id: str,
+    state: FileState,
+    now: datetime,
+    note: Callable[[Connection, StoredFile], None],
+) -> bool:
     """End a live file: its record and links first, then its bytes; return whether it was live."""
 
     def end(connection: Connection) -> bool:
+        stored = file_statements.find(connection, file_id)
         ended = file_statements.end(connection, file_id, state, now)
+        if ended and stored is not None:
+            note(connection, replace(stored, state=state))
         link_statements.remove_of_file(connection, file_id)
         return ended
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import secrets
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -17,13 +18,21 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, BinaryIO, Final, Literal, Self, cast
 
-from wharfinger.catalog import Catalog, FileState, Link, StoredFile
+from wharfinger.catalog import Catalog, FileState, Link, StoredFile, UploadLink
 from wharfinger.catalog import files as statements
 from wharfinger.catalog.records import from_millis, to_millis
-from wharfinger.errors import DataFolderError, NotFound, NotReady, Unavailable, UsageError
+from wharfinger.errors import (
+    DataFolderError,
+    NotFound,
+    NotReady,
+    Rejected,
+    Unavailable,
+    UsageError,
+)
 from wharfinger.scanners import Scanner
 from wharfinger.service import keyring
 from wharfinger.service.collections import Collection
+from wharfinger.service.events import EXPIRED, LINK_SPENT, READY, RECEIVED, REMOVED, Events
 from wharfinger.service.limits import Limiter, LimitSettings
 from wharfinger.service.links import DEFAULT_EXPIRES_IN, Links
 from wharfinger.service.pacing import Pace
@@ -31,6 +40,7 @@ from wharfinger.service.receiving import Reception, finish_all
 from wharfinger.service.settings import Offload, WharfSettings, read_toml
 from wharfinger.service.sweeping import SweepReport, end_file, sweep
 from wharfinger.service.tokens import Tokens
+from wharfinger.service.upload_links import UploadLinks
 from wharfinger.service.uploads import Uploads, WholeUpload
 from wharfinger.stores import LocalStore, Store
 from wharfinger.units import MIB
@@ -86,6 +96,20 @@ class Wharf:
             if collection.bandwidth is not None
         }
         self.tokens = Tokens(lambda: self._open().catalog, now)
+        self.events = Events(
+            catalog=lambda: self._open().catalog,
+            now=now,
+            base_url=settings.public_url or "",
+            settings=settings.events,
+            data=settings.data,
+        )
+        self.upload_links = UploadLinks(
+            lambda: self._open().catalog,
+            lambda: self._open().keys,
+            now,
+            settings.collections,
+            settings.public_url or "",
+        )
         self.uploads = Uploads(
             catalog=lambda: self._open().catalog,
             store=lambda: self._open().store,
@@ -98,6 +122,7 @@ class Wharf:
             lambda: self._open().keys,
             now,
             settings.public_url or "",
+            self._note_spent,
         )
 
     @classmethod
@@ -156,37 +181,48 @@ class Wharf:
         type: str | None = None,  # noqa: A002 - the field's own word
         length: int | None = None,
         owner: str | None = None,
+        link: UploadLink | None = None,
     ) -> Reception:
         """Return a reception to push one file's bytes into.
 
         What is declared is judged now, before any byte: the name, the claimed type and
-        the length in bytes (None: unknown).
+        the length in bytes (None: unknown). What comes by an upload `link` is under its
+        limits.
 
         Raises:
-            NotFound: there is no such collection.
+            NotFound: there is no such collection, or the link has ended.
             Rejected: name, type or length break the collection's policy.
         """
         return Reception(
             self._open().store,
-            self.collection(collection),
+            self._place(collection, link),
             name=name,
             type=type,
             length=length,
             owner=owner,
             finish_all=self.finish_all,
+            link_id=None if link is None else link.id,
+            refused=self._note_refusal,
         )
 
     def _finish_upload(
         self, whole: WholeUpload, also: Callable[[Connection, StoredFile], None]
     ) -> StoredFile:
-        parts = self._open()
+        parts, link_id = self._open(), whole.upload.link_id
+        if link_id is not None:  # it was the sender's; the file is its who made the link
+            whole.owner = self.upload_links.find(link_id).owner
+
+        def recorded(connection: Connection, stored: StoredFile) -> None:
+            self._note_received(connection, stored, link_id)
+            also(connection, stored)
+
         (stored,) = finish_all(
             [whole],
             store=parts.store,
             catalog=parts.catalog,
             scanner=self._scanner,
             now=self._now(),
-            also=also,
+            also=recorded,
         )
         return stored
 
@@ -196,12 +232,15 @@ class Wharf:
         On return they are durable. Raises what `Reception.finish` raises.
         """
         parts = self._open()
+        # Those of one request came by one link, or by none.
+        link_id = receptions[0].link_id if receptions else None
         return finish_all(
             receptions,
             store=parts.store,
             catalog=parts.catalog,
             scanner=self._scanner,
             now=self._now(),
+            also=lambda connection, stored: self._note_received(connection, stored, link_id),
         )
 
     def receive(
@@ -343,6 +382,42 @@ class Wharf:
             password=password,
         )
 
+    def request(
+        self,
+        collection: str,
+        *,
+        expires_in: int = DEFAULT_EXPIRES_IN,
+        max_files: int | None = None,
+        max_bytes: int | None = None,
+        types: str | Iterable[str] | None = None,
+        owner: str | None = None,
+    ) -> UploadLink:
+        """Return a new link by which whoever has it may send files into a collection.
+
+        The collection's policy holds for what comes; the link can only narrow it.
+
+        Args:
+            collection: its name.
+            expires_in: seconds until it ends; a week by default, at most 366 days.
+            max_files: how many files may come by it in all; None for any number.
+            max_bytes: how many bytes may come by it in all; None for any number.
+            types: the media types that may come, as `Policy` takes them; None for those
+                of the collection.
+            owner: the principal that makes it; what comes belongs to it.
+
+        Raises:
+            NotFound: there is no such collection.
+            UsageError: a value is wrong, or the collection accepts none of the types.
+        """
+        return self.upload_links.create(
+            self.collection(collection),
+            owner=owner,
+            expires_in=expires_in,
+            max_files=max_files,
+            max_bytes=max_bytes,
+            types=types,
+        )
+
     def rotate_keys(self, *, keep: int | None = None) -> int:
         """Sign links with a new key from now on; return how many keys are good.
 
@@ -361,13 +436,18 @@ class Wharf:
     def remove(self, file_id: str) -> None:
         """End a file and its links at once. Raises NotFound."""
         parts = self._open()
-        if not end_file(parts.catalog, parts.store, file_id, FileState.REMOVED, self._now()):
+        if not end_file(
+            parts.catalog, parts.store, file_id, FileState.REMOVED, self._now(), self._note_ended
+        ):
             raise NotFound
 
     def sweep(self) -> SweepReport:
         """End what has expired and remove what nobody owns; return what was done."""
-        parts = self._open()
-        return sweep(parts.catalog, parts.store, self._now())
+        parts, now = self._open(), self._now()
+        report = sweep(parts.catalog, parts.store, now, self._note_ended)
+        self.upload_links.forget(now)
+        self.events.forget(now)
+        return report
 
     # --- the house ----------------------------------------------------------------------
 
@@ -410,6 +490,7 @@ class Wharf:
             if self._parts is not None and self._parts.pid == os.getpid():
                 self._parts.catalog.close()
             self._parts = None
+        self.events.close()
 
     def __enter__(self) -> Self:
         return self
@@ -421,6 +502,42 @@ class Wharf:
         trace: TracebackType | None,
     ) -> None:
         self.close()
+
+    def _place(self, collection: str, link: UploadLink | None) -> Collection:
+        return self.collection(collection) if link is None else self.upload_links.place(link)
+
+    def _note_received(
+        self, connection: Connection, stored: StoredFile, link_id: str | None
+    ) -> None:
+        link = None
+        if link_id is not None:
+            self.upload_links.count(connection, link_id, stored)
+            link = {"id": link_id}
+        self.events.note(connection, RECEIVED, stored, link=link)
+        if stored.state is FileState.READY:
+            self.events.note(connection, READY, stored, link=link)
+
+    def _note_refusal(self, reception: Reception, error: Rejected) -> None:
+        self._open().catalog.write(
+            lambda connection: self.events.note_refusal(
+                connection,
+                error,
+                identity=secrets.token_hex(16),
+                collection=reception.collection.name,
+                owner=reception.owner,
+                name=reception.name,
+                size=reception.received,
+                link=None if reception.link_id is None else {"id": reception.link_id},
+            )
+        )
+
+    def _note_ended(self, connection: Connection, stored: StoredFile) -> None:
+        expired = stored.state is FileState.EXPIRED
+        self.events.note(connection, EXPIRED if expired else REMOVED, stored)
+
+    def _note_spent(self, connection: Connection, link: Link, stored: StoredFile) -> None:
+        told = {"id": link.id, "max_downloads": link.max_downloads, "downloads": link.downloads}
+        self.events.note(connection, LINK_SPENT, stored, link=told)
 
     def _open(self) -> _Parts:
         parts = self._parts
