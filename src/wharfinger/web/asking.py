@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias
 
 from wharfinger.errors import RequestError, TooLarge
 from wharfinger.service import Wharf
-from wharfinger.web.answers import Answer
+from wharfinger.web.answers import Answer, HeaderPairs
 from wharfinger.web.gate import Gate
 from wharfinger.web.limiting import FREE, Turn
 from wharfinger.web.requests import RequestHead
@@ -48,11 +48,25 @@ class Sink(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class Interim:
+    """An answer on the way to the final one (RFC 9110 section 15.2)."""
+
+    status: int
+    headers: HeaderPairs
+
+
+@dataclass(frozen=True, slots=True)
 class Wanted:
-    """A handler's wish for the body: where it goes, and what the answer is when it is whole."""
+    """A handler's wish for the body: where it goes, and what the answer is when it is whole.
+
+    `refused` makes the answer to an error what the protocol wants it to be. `interims` returns
+    what is to be said meanwhile, each once; a shell that cannot say it never asks.
+    """
 
     sink: Sink
     answer: Callable[[Any], Answer]
+    refused: Callable[[Exception, Answer], Answer] | None = None
+    interims: Callable[[], Sequence[Interim]] | None = None
 
 
 class JsonBody:

@@ -14,6 +14,7 @@ from __future__ import annotations
 import logging
 import secrets
 import threading
+from collections.abc import Sequence
 from dataclasses import replace
 
 from wharfinger.errors import InternalError, MethodNotAllowed, Unavailable, WharfingerError
@@ -21,7 +22,7 @@ from wharfinger.protocol.problems import problem
 from wharfinger.service import Wharf
 from wharfinger.web import routes
 from wharfinger.web.answers import Answer, FileBody, empty_answer
-from wharfinger.web.asking import Asked, Wanted
+from wharfinger.web.asking import Asked, Interim, Wanted
 from wharfinger.web.cors import Cors
 from wharfinger.web.gate import Gate
 from wharfinger.web.intake import short_body
@@ -101,6 +102,11 @@ class Exchange:
             return self._refused(error)
         return None
 
+    def interims(self) -> Sequence[Interim]:
+        """Return what may be said before the final answer, each once; never waits."""
+        wanted = self._wanted
+        return () if wanted is None or wanted.interims is None else wanted.interims()
+
     def write(self, data: bytes | bytearray | memoryview) -> Answer | None:
         """Take more of the body; return an answer when no more of it is wanted."""
         assert self._wanted is not None  # noqa: S101 - begin() asked for it
@@ -146,7 +152,15 @@ class Exchange:
             error = self._turn.judged(error)
         except Unavailable as away:
             error = away
-        return self._marked(error_answer(error, self._head))
+        return self._marked(self._dressed(error, error_answer(error, self._head)))
+
+    def _dressed(self, error: Exception, answer: Answer) -> Answer:
+        if self._wanted is None or self._wanted.refused is None:
+            return answer
+        try:
+            return self._wanted.refused(error, answer)
+        except Exception as worse:  # noqa: BLE001 - as in begin
+            return error_answer(worse, self._head)
 
     def _marked(self, answer: Answer) -> Answer:
         answer = self._interface.cors.mark(self._head, answer)
