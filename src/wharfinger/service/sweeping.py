@@ -52,7 +52,7 @@ def sweep(
         lambda connection: file_statements.overdue(connection, now, _BATCH)
     ):
         for file_id in overdue:
-            expired += end_file(catalog, store, file_id, FileState.EXPIRED, now, note)
+            expired += end_file(catalog, store, file_id, FileState.EXPIRED, now=now, note=note)
     orphans = sum(_remove_orphans(catalog, store, batch) for batch in _batches(_old(store, now)))
     leftovers = store.clean_staging((now - STAGING_AGE).timestamp())
     links = catalog.write(lambda connection: link_statements.forget_expired(connection, now))
@@ -66,6 +66,7 @@ def end_file(
     store: Store,
     file_id: str,
     state: FileState,
+    *,
     now: datetime,
     note: Callable[[Connection, StoredFile], None],
 ) -> bool:

@@ -437,7 +437,12 @@ class Wharf:
         """End a file and its links at once. Raises NotFound."""
         parts = self._open()
         if not end_file(
-            parts.catalog, parts.store, file_id, FileState.REMOVED, self._now(), self._note_ended
+            parts.catalog,
+            parts.store,
+            file_id,
+            FileState.REMOVED,
+            now=self._now(),
+            note=self._note_ended,
         ):
             raise NotFound
 
