@@ -22,7 +22,7 @@ INSTANCES: tuple[WharfingerError, ...] = (
     errors.ConfigError(DETAIL, hint="Did you mean 'max_size'?"),
     errors.Rejected(DETAIL),
     errors.TooLarge(DETAIL, limit=5, size=6),
-    errors.QuotaExceeded("no room", what="bytes", limit=10, used=11),
+    errors.QuotaExceeded(DETAIL, what="bytes", limit=10, used=11),
     errors.TooSmall(DETAIL),
     errors.TypeNotAllowed(DETAIL),
     errors.ContentTypeMismatch(DETAIL, expected="image/", actual="text/html"),

@@ -27,7 +27,19 @@ def test_without_any_setting_the_defaults_are_shown(folder: Path, wharf: Caller)
         "catalog = data/catalog.sqlite3",
     ]
     assert "collection files: private; any type; at most 5.0 GiB" in said.text
+    assert "; max_uploads = 10000; max_uploads_per_owner = 1000" in said.text
     assert list(folder.iterdir()) == []
+
+
+def test_quotas_are_shown(folder: Path, wharf: Caller) -> None:
+    (folder / "wharfinger.toml").write_text(
+        '[collections.a]\nmax_files = 7\nmax_bytes_per_owner = "1 GiB"\n'
+    )
+    assert "; max_files = 7; max_uploads = 10000; max_bytes_per_owner = 1.0 GiB;" in (
+        wharf("config", "show").text
+    )
+    rules = wharf("config", "show", "--json").records[0]["collections"]["a"]
+    assert (rules["max_files"], rules["max_bytes_per_owner"]) == (7, 1_073_741_824)
 
 
 def test_each_value_says_what_decided_it(
@@ -51,7 +63,9 @@ def test_each_value_says_what_decided_it(
     assert "revalidate_private = False" in lines
     (avatars,) = [line for line in lines if line.startswith("collection avatars")]
     assert avatars.startswith("collection avatars: public; image/")
-    assert avatars.endswith("at most 2.0 MiB; expires after 86400 s")
+    assert avatars.endswith(
+        "at most 2.0 MiB; expires after 86400 s; max_uploads = 10000; max_uploads_per_owner = 1000"
+    )
 
 
 def test_as_json_it_is_one_object(folder: Path, wharf: Caller) -> None:

@@ -60,11 +60,11 @@ def test_a_sound_installation_is_all_ok(data: Path, wharf: Caller) -> None:
     found = findings(said.records)
     assert list(found) == [
         "data folder", "store folder", "file system", "free space", "catalog", "key", "clock",
-        "limits", "aiohttp", "Flask",
+        "quotas", "limits", "aiohttp", "Flask",
     ]  # fmt: skip
     assert {line["grade"] for name, line in found.items() if name != "free space"} == {"ok"}
     assert all(line["advice"] == "" for line in found.values() if line["grade"] == "ok")
-    assert found["catalog"]["detail"] == "Revision 0002, sound."
+    assert found["catalog"]["detail"] == "Revision 0003, sound."
     assert found["key"]["detail"] == "1 in the ring."
 
 
@@ -78,7 +78,7 @@ def test_people_read_a_mark_a_line_and_advice_below(data: Path, wharf: Caller) -
         in said.text
     )
     assert "FAIL  key: The key file 'keys' is damaged.\n      Restore it, or delete it" in said.text
-    assert "ok    catalog: Revision 0002, sound.\n" in said.text
+    assert "ok    catalog: Revision 0003, sound.\n" in said.text
     assert said.err == ""
 
 
@@ -156,6 +156,11 @@ def file_from_the_future(data: Path) -> None:
         wharf.receive([b"x"], collection="files")
 
 
+def miscounted(data: Path) -> None:
+    with closing(sqlite3.connect(data / "catalog.sqlite3")) as database, database:
+        database.execute("UPDATE usage SET files = files + 1 WHERE kind = 'collection'")
+
+
 # How it is broken, which check finds it, its grade, and words of detail and advice.
 BROKEN: dict[str, tuple[Callable[[Path], None], str, str, str, str]] = {
     "nothing yet": (nothing_yet, "data folder", "ok", "the service will make it", ""),
@@ -170,7 +175,8 @@ BROKEN: dict[str, tuple[Callable[[Path], None], str, str, str, str]] = {
     "damaged pages": (damaged_pages, "catalog", "failure", "", "backup"),
     "foreign database": (foreign_database, "catalog", "failure", "alembic_version", "backup"),
     "newer catalog": (newer_catalog, "catalog", "failure", "revision 9999", "newer version"),
-    "older catalog": (older_catalog, "catalog", "ok", "brought to 0002 at the next start", ""),
+    "older catalog": (older_catalog, "catalog", "ok", "brought to 0003 at the next start", ""),
+    "miscounted": (miscounted, "quotas", "failure", "The count of files is not", "raise the quota"),
     "file from the future": (file_from_the_future, "clock", "warning", "newest file", "timedatectl"),
 }  # fmt: skip
 
@@ -305,3 +311,23 @@ def test_limits_that_would_not_hold_are_found(
     assert found["grade"] == grade
     assert detail in found["detail"]
     assert bool(found["advice"]) is (grade != "ok")
+
+
+@pytest.mark.parametrize(
+    ("limit", "grade", "detail"),
+    [
+        ("max_files = 51", "warning", "files has 50 of 51 files."),
+        ('max_bytes = "351"', "warning", "files has 350 bytes of 351 bytes."),
+        ("max_files = 100", "ok", "There is room in files."),
+        ("max_files_per_owner = 1", "ok", "No collection has one for its files."),
+    ],
+)
+def test_a_quota_that_is_nearly_used_up_is_told(
+    data: Path, wharf: Caller, limit: str, grade: str, detail: str
+) -> None:
+    config = data.parent / "wharfinger.toml"
+    config.write_text(f"[collections.files]\n{limit}\n")
+    said = wharf("doctor", "--data", str(data), "--config", str(config), "--json")
+    found = findings(said.records)["quotas"]
+    assert (found["grade"], found["detail"]) == (grade, detail)
+    assert said.code == 0

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, Row, bindparam, delete, insert, select, update
 
+from wharfinger.catalog import usage
 from wharfinger.catalog.records import (
     FileState,
     StoredFile,
@@ -26,7 +27,12 @@ _FIND: Final = select(files).where(files.c.id == bindparam("wanted"))
 
 
 def add(connection: Connection, stored: Iterable[StoredFile]) -> None:
-    """Record new files."""
+    """Record new files, and count them."""
+    stored = list(stored)
+    for file in stored:
+        usage.count(
+            connection, collection=file.collection, owner=file.owner, files=1, bytes=file.size
+        )
     connection.execute(
         insert(files),
         [
@@ -86,12 +92,17 @@ def page(
 
 def end(connection: Connection, file_id: str, state: FileState, now: datetime) -> bool:
     """Mark a live file as expired or removed; return whether it was live."""
-    result = connection.execute(
+    ended = connection.execute(
         update(files)
         .where(files.c.id == file_id, files.c.state.not_in([ended.value for ended in ENDED]))
         .values(state=state.value, ended_at=to_millis(now))
-    )
-    return result.rowcount == 1
+        .returning(files.c.collection, files.c.owner, files.c.size)
+    ).one_or_none()
+    if ended is not None:
+        usage.count(
+            connection, collection=ended.collection, owner=ended.owner, files=-1, bytes=-ended.size
+        )
+    return ended is not None
 
 
 def overdue(connection: Connection, now: datetime, limit: int) -> list[str]:

@@ -150,12 +150,13 @@ upload_links = Table(
     Index("upload_links_by_expiry", "expires_at"),
 )
 
-# What live files take, per owner and per collection; kept in the transactions of the files.
+# What live files take, per collection and per owner in one ("COLLECTION/OWNER"); kept in the
+# transactions of the files.
 usage = Table(
     "usage",
     metadata,
     Column("kind", String(16), primary_key=True),
-    Column("name", String(255), primary_key=True),
+    Column("name", String(320), primary_key=True),
     Column("files", BigInteger, nullable=False),
     Column("bytes", BigInteger, nullable=False),
 )

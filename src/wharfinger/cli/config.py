@@ -44,7 +44,10 @@ def show(*, data: str | None, config: str | None) -> None:
         "trusted_proxies": list(settings.trusted_proxies),
     }
     limits = wharf.limits.describe()
-    collections = {name: found.describe() for name, found in sorted(wharf.collections.items())}
+    collections = {
+        name: {**found.describe(), **found.quotas.describe()}
+        for name, found in sorted(wharf.collections.items())
+    }
     if output.is_json():
         output.emit(
             {
@@ -70,4 +73,6 @@ def show(*, data: str | None, config: str | None) -> None:
         bandwidth = wharf.collections[name].bandwidth
         if bandwidth is not None:
             text += f"; sent at {show_size(bandwidth)}/s"
+        for key, limit in wharf.collections[name].quotas.describe().items():
+            text += f"; {key} = {show_size(limit) if 'bytes' in key else limit}"
         output.emit({}, text)

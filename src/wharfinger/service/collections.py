@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, Literal, TypeAlias
 
 from wharfinger.errors import ConfigError, UsageError
 from wharfinger.keys import refuse_unknown
 from wharfinger.policy import POLICY_KEYS, Policy
 from wharfinger.service.rates import LEAST_BANDWIDTH, parse_bandwidth
+from wharfinger.service.usage import KEYS as QUOTA_KEYS
+from wharfinger.service.usage import Quotas
 from wharfinger.units import GIB, MIB, parse_duration
 
 Visibility: TypeAlias = Literal["private", "public"]
 
 _NAME: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
-_KEYS: Final = (*POLICY_KEYS, "bandwidth", "expires_in", "visibility")
+_KEYS: Final = (*POLICY_KEYS, *QUOTA_KEYS, "bandwidth", "expires_in", "visibility")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -30,6 +32,7 @@ class Collection:
         visibility: "private" (the owner reads) or "public" (everybody who has the id).
         bandwidth: bytes per second that its files are sent with, all transfers of one process
             together, those by link too; None for as fast as it goes.
+        quotas: how many files, bytes and open uploads it, and each owner in it, may have.
 
     Raises:
         UsageError: a value is wrong.
@@ -40,6 +43,7 @@ class Collection:
     expires_in: int | None = None
     visibility: Visibility = "private"
     bandwidth: int | None = None
+    quotas: Quotas = field(default_factory=Quotas)
 
     def __post_init__(self) -> None:
         if _NAME.fullmatch(self.name) is None:
@@ -72,6 +76,7 @@ class Collection:
                 expires_in=None if expires_in is None else parse_duration(expires_in),  # type: ignore[arg-type]
                 visibility=table.get("visibility", "private"),  # type: ignore[arg-type]
                 bandwidth=None if bandwidth is None else parse_bandwidth(bandwidth),
+                quotas=Quotas.from_mapping(table),
             )
         except UsageError as error:
             raise ConfigError(f"In {where}: {error}", hint=error.hint) from error

@@ -24,6 +24,7 @@ from wharfinger.units import GIB, show_size
 Grade: TypeAlias = Literal["ok", "warning", "failure"]
 
 _LITTLE_SPACE: Final = 1 * GIB
+_NEARLY: Final = 0.9
 # Released after this, so a clock before it is wrong, and links and expiry with it.
 _BUILT: Final = datetime(2026, 1, 1, tzinfo=UTC)
 _CLOCK_SLACK: Final = timedelta(minutes=2)
@@ -31,6 +32,15 @@ _OPTIONAL: Final = {
     "aiohttp": "the stand-alone server: pip install 'wharfinger[server]'",
     "Flask": "the Flask extension: pip install 'wharfinger[flask]'",
 }
+
+
+# One statement, so that a running service cannot come between the two counts.
+_USAGE: Final = """
+    SELECT usage.name, usage.files, usage.bytes, count(files.id), coalesce(sum(files.size), 0)
+    FROM usage LEFT JOIN files
+        ON files.collection = usage.name AND files.state NOT IN ('expired', 'removed')
+    WHERE usage.kind = 'collection' GROUP BY usage.name
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +63,7 @@ def examine(settings: WharfSettings, *, workers: int = 1) -> Iterator[Finding]:
         _catalog,
         _key,
         _clock,
+        _quotas,
     )
     for check in checks:
         yield check(settings)
@@ -181,6 +192,36 @@ def _clock(settings: WharfSettings) -> Finding:
     return Finding("clock", "ok", f"{now:%Y-%m-%d %H:%M} UTC.")
 
 
+def _quotas(settings: WharfSettings) -> Finding:
+    """Compare the counts that quotas go by with the files, and tell which are nearly used up."""
+    given = {
+        name: place.quotas.whole
+        for name, place in settings.collections.items()
+        if place.quotas.whole.is_given
+    }
+    rows = _usage(settings.catalog_file)
+    wrong = sorted(name for name, (counted, there) in rows.items() if counted != there)
+    if wrong:
+        return Finding(
+            "quotas", "failure", f"The count of {', '.join(wrong)} is not that of its files.",
+            "Say so to the makers; until then raise the quota.",
+        )  # fmt: skip
+    tight = []
+    for name, quota in sorted(given.items()):
+        files, size = rows.get(name, ((0, 0), (0, 0)))[0]
+        if quota.files is not None and files >= quota.files * _NEARLY:
+            tight.append(f"{name} has {files} of {quota.files} files")
+        if quota.bytes is not None and size >= quota.bytes * _NEARLY:
+            tight.append(f"{name} has {show_size(size)} of {show_size(quota.bytes)}")
+    if tight:
+        return Finding(
+            "quotas", "warning", f"{'; '.join(tight)}.", "Remove files or raise the quota."
+        )
+    if not given:
+        return Finding("quotas", "ok", "No collection has one for its files.")
+    return Finding("quotas", "ok", f"There is room in {', '.join(sorted(given))}.")
+
+
 def _limits(limits: LimitSettings, workers: int) -> Finding:
     if not limits.is_shared:
         if workers == 1 or not limits.is_given:
@@ -224,6 +265,20 @@ def _newest_record(path: Path) -> datetime | None:
     except (sqlite3.Error, TypeError):
         return None  # the check of the catalog says what is wrong with it
     return None if millis is None else datetime.fromtimestamp(millis / 1000, UTC)
+
+
+def _usage(path: Path) -> dict[str, tuple[tuple[int, int], tuple[int, int]]]:
+    """Return files and bytes of each collection, as counted and as there are."""
+    if not path.exists():
+        return {}
+    try:
+        with closing(_read_only(path)) as database:
+            return {
+                name: ((files, size), (there, bytes_there))
+                for name, files, size, there, bytes_there in database.execute(_USAGE)
+            }
+    except sqlite3.Error:
+        return {}  # the check of the catalog says what is wrong with it
 
 
 def _read_only(path: Path) -> sqlite3.Connection:

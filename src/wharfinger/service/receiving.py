@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import contextlib
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from types import TracebackType
 from typing import TYPE_CHECKING, Protocol, Self
@@ -30,6 +30,7 @@ from wharfinger.inspection import Facts, Inspection, extension_of_type
 from wharfinger.names import judge
 from wharfinger.scanners import Scanner
 from wharfinger.service.collections import Collection
+from wharfinger.service.usage import check_room
 from wharfinger.stores import Staging, Store
 from wharfinger.stores.base import Buffer
 
@@ -52,6 +53,7 @@ class Reception:
         type: str | None,  # noqa: A002 - the field's own word
         length: int | None,
         owner: str | None,
+        room: int | None = None,
         finish_all: Callable[[Sequence[Reception]], list[StoredFile]],
         link_id: str | None = None,
         refused: Callable[[Reception, Rejected], None] | None = None,
@@ -65,6 +67,7 @@ class Reception:
         self._finish_all = finish_all
         self._inspection = Inspection(collection.policy, name=self.name, type=type, length=length)
         self._length = length
+        self._room = room
         self._staging: Staging | None = None
         self._open = True
 
@@ -78,10 +81,13 @@ class Reception:
 
         Raises:
             Rejected: they break the policy; nothing is kept and the reception is over.
+            QuotaExceeded: they are more than the quota has room for; the same.
             StorageFull: there is no room; the same.
         """
         self._check_open()
         try:
+            if self._room is not None:
+                check_room(self._room, self.received + len(data), self.collection.name)
             for cleared in self._inspection.feed(data):
                 self._stage().write(cleared)
         except BaseException as error:
@@ -95,6 +101,7 @@ class Reception:
         Raises:
             Rejected: the content as a whole breaks the policy; nothing is kept.
             LengthMismatch: it is not as long as was declared; nothing is kept.
+            QuotaExceeded: others took the room meanwhile; nothing is kept.
             StorageFull: there is no room; nothing is kept.
         """
         return self._finish_all([self])[0]
@@ -183,7 +190,8 @@ def finish_all(
         for (_, staging, _), record in zip(settled, records, strict=True):
             published.append(record.id)
             store.publish(staging, record.id)
-        catalog.write(lambda connection: _add(connection, records, also))
+        places = {reception.collection.name: reception.collection for reception in receptions}
+        catalog.write(lambda connection: _add(connection, records, places, also))
     except BaseException:
         for file_id in published:
             # What cannot be removed now is a file without a record: the sweep finds it.
@@ -199,9 +207,13 @@ def finish_all(
 def _add(
     connection: Connection,
     records: list[StoredFile],
+    places: Mapping[str, Collection],
     also: Callable[[Connection, StoredFile], None] | None,
 ) -> None:
     statements.add(connection, records)
+    for name, place in places.items():
+        owners = [record.owner for record in records if record.collection == name]
+        place.quotas.check_recorded(connection, name, owners)
     if also is not None:
         for record in records:
             also(connection, record)

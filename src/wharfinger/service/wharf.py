@@ -192,14 +192,22 @@ class Wharf:
         Raises:
             NotFound: there is no such collection, or the link has ended.
             Rejected: name, type or length break the collection's policy.
+            QuotaExceeded: the quota has no room for it.
         """
+        parts, place = self._open(), self._place(collection, link)
+        room = None
+        if place.quotas.whole.is_given or (owner is not None and place.quotas.per_owner.is_given):
+            room = parts.catalog.read(
+                lambda connection: place.quotas.room(connection, collection, owner, length=length)
+            )
         return Reception(
-            self._open().store,
-            self._place(collection, link),
+            parts.store,
+            place,
             name=name,
             type=type,
             length=length,
             owner=owner,
+            room=room,
             finish_all=self.finish_all,
             link_id=None if link is None else link.id,
             refused=self._note_refusal,

@@ -56,7 +56,7 @@ def upgrade() -> None:
     op.create_table(
         "usage",
         sa.Column("kind", sa.String(16), primary_key=True),
-        sa.Column("name", sa.String(255), primary_key=True),
+        sa.Column("name", sa.String(320), primary_key=True),
         sa.Column("files", sa.BigInteger, nullable=False),
         sa.Column("bytes", sa.BigInteger, nullable=False),
     )
@@ -65,8 +65,8 @@ def upgrade() -> None:
         " WHERE state NOT IN ('expired', 'removed') GROUP BY collection"
     )
     op.execute(
-        "INSERT INTO usage SELECT 'owner', owner, count(*), sum(size) FROM files"
-        " WHERE state NOT IN ('expired', 'removed') AND owner IS NOT NULL GROUP BY owner"
+        "INSERT INTO usage SELECT 'owner', collection || '/' || owner, count(*), sum(size) FROM files"
+        " WHERE state NOT IN ('expired', 'removed') AND owner IS NOT NULL GROUP BY collection, owner"
     )
     op.create_table(
         "replies",
