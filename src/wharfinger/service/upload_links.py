@@ -264,7 +264,7 @@ def common_types(
     )
 
 
-def _check(name: str, value: int, most: int, unit: str = "") -> None:
+def _check(name: str, value: object, most: int, unit: str = "") -> None:
     if isinstance(value, bool) or not isinstance(value, int) or not 0 < value <= most:
         raise UsageError(f"{name} must be 1 to {most}{unit}, not {value}.")
 

@@ -196,6 +196,9 @@ class _Limits:
     def body(self) -> Patience:
         return self._patience("The answer to an event")
 
+    def refusal(self) -> Patience:
+        return self._patience("The answer to an event")
+
     def _patience(self, what: str) -> Patience:
         return Patience(what, silence=_SECONDS, until=self._until, limit=_SECONDS)
 
