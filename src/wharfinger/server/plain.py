@@ -62,7 +62,11 @@ def plain_answer(
     if kept is None:
         return None
     response: web.StreamResponse | None
-    if offered and kept.named is not None and memory.offloading.takes(offered, request.remote or ""):
+    if (
+        offered
+        and kept.named is not None
+        and memory.offloading.takes(offered, request.remote or "")
+    ):
         kept.rendered_named = kept.rendered_named or _head_of(kept.named)
         response = _PlainResponse(bytearray(kept.rendered_named + _date()))
     else:
