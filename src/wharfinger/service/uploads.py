@@ -89,6 +89,8 @@ class Uploads:
         collection: returns a collection by its name; raises NotFound.
         finish: makes a whole upload a file.
         now: the clock.
+        narrowed: returns the collection of an upload link as that narrows it; raises NotFound.
+        refused: is told in the transaction that ends an upload with a refusal.
     """
 
     def __init__(
@@ -99,12 +101,16 @@ class Uploads:
         collection: Callable[[str], Collection],
         finish: Finisher,
         now: Callable[[], datetime],
+        narrowed: Callable[[str], Collection],
+        refused: Callable[[Connection, Upload, WharfingerError], None],
     ) -> None:
         self._catalog = catalog
         self._store = store
         self._collection = collection
         self._finish = finish
         self._now = now
+        self._narrowed = narrowed
+        self._when_refused = refused
         self._at_hand: OrderedDict[str, _AtHand] = OrderedDict()
         self._choosing = threading.Lock()
 
@@ -134,7 +140,7 @@ class Uploads:
             QuotaExceeded: the quota has no room for it beside what is there and promised.
             StorageFull: it cannot fit.
         """
-        place = self._collection(collection)
+        place = self._place(collection, link_id)
         label = None if name is None else judge(name)
         if concat == PARTIAL:
             # The policy is about the whole; of a part only its size can be too much.
@@ -273,8 +279,11 @@ class Uploads:
     def _inspection(self, upload: Upload) -> Inspection | None:
         if upload.concat == PARTIAL:
             return None
-        policy = self._collection(upload.collection).policy
+        policy = self._place(upload.collection, upload.link_id).policy
         return Inspection(policy, name=upload.name, type=upload.type, length=upload.length)
+
+    def _place(self, collection: str, link_id: str | None) -> Collection:
+        return self._collection(collection) if link_id is None else self._narrowed(link_id)
 
     def _expiry(self, upload: Upload) -> datetime:
         return min(self._now() + IDLE, upload.created_at + LONGEST)
@@ -466,7 +475,7 @@ class Turn:
             )
         if upload.length is not None:
             return
-        place = self._uploads._collection(upload.collection)  # noqa: SLF001
+        place = self._uploads._place(upload.collection, upload.link_id)  # noqa: SLF001
         if upload.concat == PARTIAL:
             _check_size(place, length)
         else:
@@ -552,8 +561,8 @@ class Turn:
             self._check()
             self._commit()
             hand.upload = replace(hand.upload, length=hand.written)
-            whole = WholeUpload(hand.upload, self._uploads._collection(hand.upload.collection),  # noqa: SLF001
-                                hand.part, hand.inspection)  # fmt: skip
+            place = self._uploads._place(hand.upload.collection, hand.upload.link_id)  # noqa: SLF001
+            whole = WholeUpload(hand.upload, place, hand.part, hand.inspection)
             try:
                 with hand.part.locked():
                     self._check_generation()
@@ -631,7 +640,8 @@ class Turn:
         if hand.inspection is not None and not hand.tentative:
             return
         try:
-            _check_size(self._uploads._collection(hand.upload.collection), size)  # noqa: SLF001
+            place = self._uploads._place(hand.upload.collection, hand.upload.link_id)  # noqa: SLF001
+            _check_size(place, size)
         except TooLarge as error:
             if not hand.tentative:
                 self._refuse(error)
@@ -649,15 +659,18 @@ class Turn:
         """End the upload with what is wrong with it, so that it never looks like a success."""
         hand, uploads = self._at_hand, self._uploads
         remembered = uploads._now() + REMEMBERED  # noqa: SLF001
-        uploads._catalog().write(  # noqa: SLF001
-            lambda connection: statements.end(
+
+        def refuse(connection: Connection) -> None:
+            if statements.end(
                 connection,
                 hand.upload,
                 UploadState.REFUSED,
                 expires_at=remembered,
                 problem=problem_of(error),
-            )
-        )
+            ):
+                uploads._when_refused(connection, hand.upload, error)  # noqa: SLF001
+
+        uploads._catalog().write(refuse)  # noqa: SLF001
         hand.part.discard()
         self._over()
 

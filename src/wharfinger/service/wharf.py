@@ -18,7 +18,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, BinaryIO, Final, Literal, Self, cast
 
-from wharfinger.catalog import Catalog, FileState, Link, StoredFile, UploadLink
+from wharfinger.catalog import Catalog, FileState, Link, StoredFile, Upload, UploadLink
 from wharfinger.catalog import files as statements
 from wharfinger.catalog.records import from_millis, to_millis
 from wharfinger.errors import (
@@ -28,6 +28,7 @@ from wharfinger.errors import (
     Rejected,
     Unavailable,
     UsageError,
+    WharfingerError,
 )
 from wharfinger.scanners import Scanner
 from wharfinger.service import keyring
@@ -116,6 +117,8 @@ class Wharf:
             collection=self.collection,
             finish=self._finish_upload,
             now=now,
+            narrowed=self.upload_links.narrowed,
+            refused=self._note_refused_upload,
         )
         self.links = Links(
             lambda: self._open().catalog,
@@ -542,6 +545,20 @@ class Wharf:
                 size=reception.received,
                 link=None if reception.link_id is None else {"id": reception.link_id},
             )
+        )
+
+    def _note_refused_upload(
+        self, connection: Connection, upload: Upload, error: WharfingerError
+    ) -> None:
+        self.events.note_refusal(
+            connection,
+            error,
+            identity=upload.id,
+            collection=upload.collection,
+            owner=upload.owner,
+            name=upload.name,
+            size=upload.offset,
+            link=None if upload.link_id is None else {"id": upload.link_id},
         )
 
     def _note_ended(self, connection: Connection, stored: StoredFile) -> None:

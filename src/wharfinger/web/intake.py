@@ -5,6 +5,7 @@ What the head declares is judged before a byte of the body is asked for.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
@@ -25,7 +26,7 @@ from wharfinger.protocol.forms import (
     FormParser,
     PartEnd,
 )
-from wharfinger.service import Reception, StoredFile, Wharf
+from wharfinger.service import Collection, Reception, StoredFile
 from wharfinger.web.requests import RequestHead
 
 if TYPE_CHECKING:
@@ -60,8 +61,32 @@ class Intake(Protocol):
         ...
 
 
+class Receiver(Protocol):
+    """What files are received by: a service, or a link into it."""
+
+    def collection(self, name: str) -> Collection:
+        """Return a collection. Raises NotFound."""
+        ...
+
+    def begin(
+        self,
+        collection: str,
+        *,
+        name: str | None = None,
+        type: str | None = None,  # noqa: A002 - the field's own word
+        length: int | None = None,
+        owner: str | None = None,
+    ) -> Reception:
+        """Return a reception for one file; what is declared is judged now."""
+        ...
+
+    def finish_all(self, receptions: Sequence[Reception]) -> list[StoredFile]:
+        """Accept several files or none of them."""
+        ...
+
+
 def begin_intake(
-    wharf: Wharf, head: RequestHead, collection: str, owner: str | None, *, max_files: int = 100
+    wharf: Receiver, head: RequestHead, collection: str, owner: str | None, *, max_files: int = 100
 ) -> Intake:
     """Return the intake for this request's body: a form or the raw bytes of one file.
 
@@ -125,7 +150,7 @@ class FormIntake:
     """
 
     def __init__(
-        self, wharf: Wharf, collection: str, owner: str | None, content_type: str, max_files: int
+        self, wharf: Receiver, collection: str, owner: str | None, content_type: str, max_files: int
     ) -> None:
         wharf.collection(collection)
         self._wharf = wharf
