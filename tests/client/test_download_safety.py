@@ -23,7 +23,7 @@ from conftest import StartPeer
 from support.content import HTML
 from support.folders import listing
 from support.peer import response, saying
-from wharfinger.errors import IntegrityError, StorageFull, WharfingerError
+from wharfinger.errors import BadResponse, IntegrityError, StorageFull, WharfingerError
 
 TESTS = Path(__file__).parent.parent
 
@@ -185,6 +185,13 @@ def test_of_a_resumed_file_the_digest_of_the_whole_is_compared(
 def test_the_digest_of_a_part_says_nothing_about_the_whole(peer: StartPeer, folder: Path) -> None:
     got = fetch(resumed(peer, Content_Digest=digest_of(LONG[60_000:])))
     assert got.sha256 == hashlib.sha256(LONG).hexdigest()
+
+
+def test_digests_that_contradict_each_other_prove_nothing(peer: StartPeer, folder: Path) -> None:
+    fields = {"Repr-Digest": digest_of(b"other"), "Content-Digest": digest_of(b"hello")}
+    with pytest.raises(BadResponse, match="contradict"):
+        fetch(peer(saying(response(b"hello", fields=fields))).url)
+    assert listing(folder) == []
 
 
 def test_an_archive_stays_an_archive(peer: StartPeer, folder: Path) -> None:

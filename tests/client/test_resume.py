@@ -459,3 +459,18 @@ def test_a_chunked_rest_of_another_length_is_not_the_rest(
         assert listing(folder) == []
     else:
         assert Path("out.bin.part").stat().st_size == left
+
+
+DAMAGED = [{"size": ""}, {"size": False}, {"size": -5}, {"size": 0.5}, {"mode": "6"},
+           {"validator": "a\r\nX: y"}, {"validator": "\u20ac"}, {"validator": None}]  # fmt: skip
+
+
+@pytest.mark.parametrize("damage", DAMAGED, ids=map(str, DAMAGED))
+def test_a_damaged_sidecar_is_none(
+    damage: dict[str, object], peer: StartPeer, folder: Path
+) -> None:
+    url = broken_once(Site(), peer)
+    record = folder / "out.bin.part.json"
+    record.write_text(json.dumps(json.loads(record.read_text()) | damage))
+    with pytest.raises(DestinationExists, match="no partial download of ours"):
+        fetch(url)

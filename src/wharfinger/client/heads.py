@@ -90,7 +90,7 @@ def _whole(answer: Answer) -> Offer:
         offset=0,
         size=answer.body.length,
         validator=strong_validator(headers),
-        digests=_digests(headers, "repr-digest") | _digests(headers, "content-digest"),
+        digests=_digests_of_whole(headers),
         name=_claimed_name(headers),
         takes_ranges=headers.get("accept-ranges", "").strip().lower() == "bytes",
     )
@@ -136,6 +136,14 @@ def strong_validator(headers: Headers) -> str:
     if then is None or now is None or now - then < _STRONG_DATE_AGE:
         return ""
     return modified
+
+
+def _digests_of_whole(headers: Headers) -> dict[str, bytes]:
+    """Return both kinds: of a whole answer they are about the same bytes (RFC 9530 section 3)."""
+    of_it, of_this = _digests(headers, "repr-digest"), _digests(headers, "content-digest")
+    if any(of_it.get(algorithm, digest) != digest for algorithm, digest in of_this.items()):
+        raise BadResponse("The answer's Repr-Digest and Content-Digest contradict each other.")
+    return of_it | of_this
 
 
 def _digests(headers: Headers, name: str) -> dict[str, bytes]:

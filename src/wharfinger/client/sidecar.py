@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import secrets
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Final
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 
 _FORMAT: Final = 1
 _MAX_SIZE: Final = 64 * 1024
+# It goes into a header as it is (RFC 9110 section 5.5).
+_VALIDATOR: Final = re.compile(r"[\x20-\x7e\x80-\xff]*")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -68,8 +71,11 @@ class Sidecar:
             source = Source(**record)
         except (ValueError, TypeError, AttributeError, KeyError, RecursionError):
             return None
-        values: tuple[object, ...] = (source.validator, source.mode, source.size or 0)
-        if [type(value) for value in values] != [str, int, int]:
+        size = 0 if source.size is None else source.size
+        values: tuple[object, ...] = (source.validator, source.mode, size)
+        if [type(value) for value in values] != [str, int, int] or size < 0:
+            return None
+        if not _VALIDATOR.fullmatch(source.validator):
             return None
         # Read and write for some, as new files have it; nothing else comes from a file.
         return replace(source, mode=source.mode & 0o666)
