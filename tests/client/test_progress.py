@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 import wharfinger
@@ -57,3 +59,18 @@ def test_bytes_in_memory_are_told_of_as_they_go(
     wharfinger.upload(content, url, protocol="raw", allow_private=True, progress=told.append)
     halfway = {event.done for event in told if event.stage == "sending"}
     assert len(halfway) > 2
+
+
+def test_what_a_callback_raises_is_not_taken_for_the_servers_doing(
+    peer: StartPeer, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(progress, "_EVERY", 0.0)
+    (folder / "big").write_bytes(bytes(8_000_000))
+
+    def bar(event: Progress) -> None:
+        if event.stage == "sending" and event.done:
+            raise BrokenPipeError("the terminal went away")
+
+    url = peer(saying(response(b"{}"))).url
+    with pytest.raises(BrokenPipeError, match="terminal"):
+        wharfinger.upload("big", url, protocol="raw", allow_private=True, progress=bar)

@@ -10,11 +10,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Protocol
 
-from wharfinger.errors import BadResponse, Interrupted, TransferTimeout, WharfingerError
+from wharfinger.errors import BadResponse, Interrupted, TransferTimeout
 from wharfinger.net import http1
 from wharfinger.net.bodies import BodyReader, reader
 from wharfinger.net.sending import send_file
 from wharfinger.net.spans import FileSpan
+from wharfinger.net.wire import PeerClosed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -89,9 +90,7 @@ class Exchange:
                 self._wait_for_word(expect)
             if self.early is None:
                 whole = body is None or self._send(body, chunked=chunked)
-        except WharfingerError:
-            raise
-        except OSError as error:
+        except PeerClosed as error:  # and no other: a callback may raise an OSError of its own
             broken = error
         try:
             answer = self.early or read_final(

@@ -6,6 +6,8 @@ import errno
 import os
 from typing import TYPE_CHECKING, Final
 
+from wharfinger.net.wire import PeerClosed
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -28,7 +30,7 @@ def send_file(
     Raises:
         LocalFileError: the file changed or cannot be read; its last bytes were not sent.
         TransferTimeout: nothing could be sent for too long.
-        OSError: the peer has closed; an answer may still be readable.
+        PeerClosed: the peer has closed; an answer may still be readable.
     """
     if wire.secure:
         return _copy(wire, span, 0, patience, heard)
@@ -50,7 +52,7 @@ def send_file(
                 raise span.failed(error) from error
             if error.errno in _NO_SENDFILE:
                 return _copy(wire, span, done, patience, heard)
-            raise
+            raise PeerClosed(*error.args) from error
         if count == 0:
             raise _ended(span)
         patience.got(count)

@@ -32,6 +32,10 @@ _EMPTY_LINE: Final = re.compile(rb"\r*\n")
 _END_OF_HEAD: Final = re.compile(rb"\n\r*\n")
 
 
+class PeerClosed(ConnectionError):
+    """The peer closed while something was being sent; an answer may still be readable."""
+
+
 class Wire:
     """Reads heads, lines and blocks from a connected socket, and writes to it.
 
@@ -203,7 +207,7 @@ class Wire:
 
         Raises:
             TransferTimeout: nothing could be sent for too long.
-            OSError: the peer has closed; an answer may still be readable.
+            PeerClosed: the peer has closed; an answer may still be readable.
         """
         view = memoryview(data)
         until = None
@@ -227,6 +231,8 @@ class Wire:
                 if left <= 0 or not self.ask(events, left):
                     raise patience.over() from None
                 continue
+            except OSError as error:
+                raise PeerClosed(*error.args) from error
             until = None
             self._drained = not self.secure  # an answer is under way at best
             patience.got(count)
@@ -280,4 +286,6 @@ class Wire:
         except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
             self._end = 0
             return False  # a ticket, or a part of a record
+        except OSError as error:
+            raise PeerClosed(*error.args) from error
         return True
