@@ -1,0 +1,115 @@
+"""The answers of the resumable protocol: each says how far the upload is and whether it is over."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+from wharfinger.catalog import Upload, UploadState
+from wharfinger.errors import (
+    LengthMismatch,
+    NotFound,
+    NotReady,
+    OffsetMismatch,
+    TooLarge,
+    UploadTakenOver,
+)
+from wharfinger.protocol import resumable
+from wharfinger.protocol.digests import preference, repr_digest
+from wharfinger.protocol.problems import problem
+from wharfinger.protocol.resumable import Limits, boolean
+from wharfinger.service import FileState, StoredFile
+from wharfinger.service.refusals import error_of
+from wharfinger.service.uploads import IDLE
+from wharfinger.web.answers import Answer, HeaderPairs, json_answer
+from wharfinger.web.asking import Asked
+from wharfinger.web.representing import base_url, file_record
+
+
+def limits(asked: Asked, collection: str, upload: Upload | None = None) -> tuple[str, str]:
+    """Return the Upload-Limit of a collection, or of an upload in it."""
+    policy = asked.wharf.collection(collection).policy
+    left = IDLE if upload is None else upload.expires_at - asked.wharf.now()
+    age = max(int(left.total_seconds()), 0)
+    found = Limits(max_size=policy.max_size, min_size=policy.min_size, max_age=age)
+    return "Upload-Limit", found.field()
+
+
+def standing(upload: Upload) -> HeaderPairs:
+    """Return where an upload stands."""
+    over = upload.state is not UploadState.OPEN
+    pairs = [("Upload-Complete", boolean(over)), ("Upload-Offset", str(upload.offset))]
+    if upload.length is not None:
+        pairs.append(("Upload-Length", str(upload.length)))
+    return tuple(pairs)
+
+
+def stored_answer(asked: Asked, stored: StoredFile) -> Answer:
+    """Return the answer that completes an upload: as to a raw body, and that it is complete."""
+    if stored.state not in {FileState.READY, FileState.CHECKING}:
+        raise NotReady(f"The file is {stored.state.value}.")
+    record = file_record(stored, base_url(asked.wharf, asked.head))
+    url, size = str(record["url"]), str(stored.size)
+    headers: HeaderPairs = (
+        ("Location", url),
+        ("Content-Location", url),
+        ("Upload-Complete", boolean(True)),
+        ("Upload-Offset", size),
+        ("Upload-Length", size),
+    )
+    if preference(asked.head.headers, "Want-Repr-Digest"):
+        headers += (("Repr-Digest", repr_digest(stored.sha256)),)
+    status = 201 if stored.state is FileState.READY else 202
+    return json_answer(status, record, headers=headers)
+
+
+def final(asked: Asked, upload: Upload) -> Answer:
+    """Return the answer to a whole upload once more, be it a success or not. Raises NotFound."""
+    if upload.file_id is not None:
+        return stored_answer(asked, asked.wharf.info(upload.file_id))
+    return refused(asked, upload.id, error_of(upload))
+
+
+def refused(asked: Asked, upload_id: str, error: Exception, answer: Answer | None = None) -> Answer:
+    """Return the answer to an error: the draft's type of problem, and where the upload stands.
+
+    What the catalog says now is what is told: an offset in an answer is one that the next
+    request may go on from.
+    """
+    if isinstance(error, LengthMismatch):
+        error = LengthMismatch("The body was cut short; what came of it is kept.")
+        answer = None
+    if answer is None:
+        from wharfinger.web.exchange import error_answer
+
+        answer = error_answer(error, asked.head)
+    try:
+        upload = asked.wharf.uploads.find(upload_id, None)
+    except NotFound:
+        return with_type(error, answer, asked.head.method)
+    fields = standing(upload)
+    if isinstance(error, UploadTakenOver):
+        # The newer request moves the offset: any that could be said here would be stale.
+        fields = tuple(pair for pair in fields if pair[0] != "Upload-Offset")
+    if isinstance(error, TooLarge):
+        fields += (limits(asked, upload.collection, upload),)
+    answer = with_type(error, answer, asked.head.method)
+    return replace(answer, headers=(*answer.headers, *fields))
+
+
+def with_type(error: Exception, answer: Answer, method: str) -> Answer:
+    """Return an error's answer with the type and the facts that the draft registers for it."""
+    kind = resumable.problem_type(getattr(error, "code", ""))
+    if kind is None or not isinstance(answer.body, bytes):
+        return answer
+    facts: dict[str, object] = {"type": kind}
+    if isinstance(error, OffsetMismatch):
+        facts |= {"expected-offset": error.expected, "provided-offset": error.provided}
+    document = problem(error).document if not answer.body else json.loads(answer.body)  # type: ignore[arg-type]
+    body = json.dumps({**document, **facts}).encode("ascii")
+    kept = [pair for pair in answer.headers if pair[0] != "Content-Length"]
+    return replace(
+        answer,
+        headers=(*kept, ("Content-Length", str(len(body)))),
+        body=b"" if method == "HEAD" else body,
+    )
