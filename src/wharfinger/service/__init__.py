@@ -5,7 +5,7 @@ from wharfinger.extras import require
 
 require("sqlalchemy", "alembic", "itsdangerous", "multipart", extra="service")
 
-from wharfinger.catalog.records import FileState, Link, StoredFile, Token
+from wharfinger.catalog.records import Event, FileState, Link, StoredFile, Token, UploadLink
 from wharfinger.service.collections import Collection
 from wharfinger.service.principals import ADMIN, READ, SCOPES, SHARE, WRITE, Principal
 from wharfinger.service.receiving import Reception
@@ -19,12 +19,14 @@ __all__ = [
     "SHARE",
     "WRITE",
     "Collection",
+    "Event",
     "FileState",
     "Link",
     "Principal",
     "Reception",
     "StoredFile",
     "Token",
+    "UploadLink",
     "Wharf",
     "WharfSettings",
 ]

@@ -16,7 +16,7 @@ import re
 from typing import Final
 
 from wharfinger.errors import Forbidden, NotFound, Unauthenticated
-from wharfinger.service import READ, Link, Principal, StoredFile, Wharf
+from wharfinger.service import READ, Link, Principal, StoredFile, UploadLink, Wharf
 from wharfinger.service.tokens import PREFIX
 from wharfinger.web.limiting import FREE, Turn
 from wharfinger.web.requests import RequestHead
@@ -109,6 +109,14 @@ class Gate:
         principal = self.admit(head, scope)
         link = self._wharf.links.find(link_id)
         _own(principal, self._wharf.info(link.file_id))
+        return link
+
+    def upload_link(self, head: RequestHead, scope: str, link_id: str) -> UploadLink:
+        """Return an upload link that the asker owns. Raises also NotFound."""
+        principal = self.admit(head, scope)
+        link = self._wharf.upload_links.find(link_id)
+        if not principal.owns(link.owner) or not principal.may_use(link.collection):
+            raise NotFound
         return link
 
     def _is_public(self, stored: StoredFile) -> bool:

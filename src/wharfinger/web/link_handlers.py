@@ -208,8 +208,14 @@ def list_links(asked: Asked) -> Answer:
 
 def revoke_link(asked: Asked) -> Answer:
     """DELETE /links/{link}."""
-    link = asked.gate.link(asked.head, SHARE, asked.parameters["link"])
-    asked.wharf.links.revoke(link.id)
+    link_id = asked.parameters["link"]
+    try:
+        asked.gate.link(asked.head, SHARE, link_id)
+    except NotFound:
+        asked.gate.upload_link(asked.head, SHARE, link_id)
+        asked.wharf.upload_links.revoke(link_id)
+    else:
+        asked.wharf.links.revoke(link_id)
     return empty_answer(204)
 
 

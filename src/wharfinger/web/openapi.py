@@ -88,7 +88,7 @@ def _operation(route: Route) -> dict[str, Any]:
         "responses": {str(status): _response(status) for status in sorted(statuses)},
         "security": [{"bearer": []}] if route.scope else [],
     }
-    if route.method == "POST" and route.pattern.startswith("/uploads"):
+    if route.method == "POST" and route.pattern.startswith(("/uploads", "/u/")):
         operation["requestBody"] = {
             "required": True,
             "content": {

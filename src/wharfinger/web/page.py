@@ -1,6 +1,6 @@
 """The pages that people see at the address of a link: the file that waits there, or why none does.
 
-They work without scripts and load nothing. What they show of a file is its label: escaped,
+`page` makes one; those of upload links are in `upload_page`. They work without scripts and load nothing. What they show of a file is its label: escaped,
 cleaned for display and isolated, so that no name can reach out of its place.
 """
 
@@ -37,6 +37,16 @@ dt { color: var(--soft) }
 dd { margin: 0; overflow-wrap: anywhere }
 button { width: 100%; padding: .75rem 1.25rem; border: 0; border-radius: .5rem; cursor: pointer;
   font: inherit; font-weight: 600; background: var(--act); color: var(--on-act) }
+label { display: block; margin: 0 0 .5rem; font-weight: 600 }
+input { width: 100%; margin: 0 0 1.25rem; padding: .75rem; border: 1px dashed var(--line);
+  border-radius: .5rem; font: inherit; color: var(--soft) }
+input:focus-visible { outline: 3px solid var(--act); outline-offset: 3px }
+ul { margin: 0 0 1.5rem; padding: 0; list-style: none }
+li { padding: .75rem 0; border-bottom: 1px solid var(--line); overflow-wrap: anywhere }
+li span { color: var(--soft) }
+code { display: block; margin-top: .25rem; font-size: .75rem; color: var(--soft) }
+p + p { margin-top: 1rem }
+a { color: var(--act) }
 button:hover { filter: brightness(1.1) }
 button:focus-visible { outline: 3px solid var(--act); outline-offset: 3px }
 @media (max-width: 26rem) { main { padding: 1.25rem } }
@@ -66,11 +76,11 @@ _HEADERS: Final[HeaderPairs] = (
 
 def file_page(link: Link, stored: StoredFile, *, method: str) -> Answer:
     """Return the page that shows what a link leads to, with a button that gets it."""
-    name = _label(link.download_name or stored.name)
+    name = label(link.download_name or stored.name)
     facts = [
         ("Size", show_size(stored.size)),
         ("Type", escape(stored.type)),
-        ("Until", _moment(link.expires_at)),
+        ("Until", moment(link.expires_at)),
     ]
     if link.max_downloads is not None:
         left = link.max_downloads - link.downloads
@@ -83,7 +93,7 @@ def file_page(link: Link, stored: StoredFile, *, method: str) -> Answer:
         '<form method="get"><button name="download" value="1">'
         f"{verb}</button></form>"
     )
-    return _page(200, name, body, (), method)
+    return page(200, name, body, (), method)
 
 
 def error_page(
@@ -91,10 +101,11 @@ def error_page(
 ) -> Answer:
     """Return a page for an error; `headers` are those that belong to this kind of error."""
     body = f"<h1>{escape(title)}</h1><p>{escape(text)}</p>"
-    return _page(status, escape(title), body, headers, method)
+    return page(status, escape(title), body, headers, method)
 
 
-def _page(status: int, title: str, body: str, headers: HeaderPairs, method: str) -> Answer:
+def page(status: int, title: str, body: str, headers: HeaderPairs, method: str) -> Answer:
+    """Return a page; `title` and `body` are HTML, whatever is in them from outside escaped."""
     document = (
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
@@ -108,10 +119,12 @@ def _page(status: int, title: str, body: str, headers: HeaderPairs, method: str)
     )
 
 
-def _label(name: str) -> str:
+def label(name: str) -> str:
+    """Return a name from outside as it can stand in HTML."""
     return escape(show(name, limit=255))
 
 
-def _moment(moment: datetime) -> str:
-    utc = moment.astimezone(UTC)
+def moment(when: datetime) -> str:
+    """Return a moment as HTML, in UTC."""
+    utc = when.astimezone(UTC)
     return f'<time datetime="{utc:%Y-%m-%dT%H:%MZ}">{utc:%Y-%m-%d %H:%M} UTC</time>'

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from wharfinger.errors import MethodNotAllowed, NotFound
-from wharfinger.web import handlers, link_handlers, uploading
+from wharfinger.web import handlers, link_handlers, upload_link_handlers, uploading
 from wharfinger.web.answers import Answer, json_answer
 from wharfinger.web.asking import Asked, Route
 from wharfinger.web.openapi import description
@@ -36,6 +36,14 @@ ROUTES: Final = (
     Route("DELETE", "/links/{link}", link_handlers.revoke_link, "share", "Revoke a link", (204, 404)),
     Route("GET", "/d/{token}", link_handlers.follow_link, "",
           "Deliver a file by a link", (200, 206, 304, 401, 404, 412, 416, 429)),
+    Route("POST", "/collections/{collection}/links", upload_link_handlers.request_files, "share",
+          "Make a link by which others may send files in", (201, 400, 404)),
+    Route("GET", "/collections/{collection}/links", upload_link_handlers.list_upload_links, "share",
+          "The upload links of a collection that still work", (200, 404)),
+    Route("GET", "/u/{token}", upload_link_handlers.show_upload_link, "",
+          "What may be sent by an upload link", (200, 404)),
+    Route("POST", "/u/{token}", upload_link_handlers.send_by_link, "",
+          "Send files by an upload link", (201, 202, 400, 404, 411, 413, 415, 422, 507)),
     Route("GET", "/policy/{collection}", handlers.policy, "", "The rules of a collection", (200, 404)),
     Route("GET", LIVE, handlers.live, "", "Whether the process answers", (200,)),
     Route("GET", "/health/ready", handlers.ready, "",

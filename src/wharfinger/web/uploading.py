@@ -38,23 +38,38 @@ def options(asked: Asked) -> Answer:
 
 def state(asked: Asked) -> Answer:
     """HEAD and GET /uploads/{collection}/{upload}."""
-    found = _found(asked)
+    return state_of(asked, _door(asked))
+
+
+def append(asked: Asked) -> Answer | Wanted:
+    """PATCH /uploads/{collection}/{upload}."""
+    return append_to(asked, _door(asked))
+
+
+def end(asked: Asked) -> Answer:
+    """DELETE /uploads/{collection}/{upload}."""
+    return end_of(asked, _door(asked))
+
+
+def state_of(asked: Asked, door: Door) -> Answer:
+    """Say where an upload behind a door stands."""
+    found = _found(asked, door)
     if found.upload.protocol == "tus":
         return tus_handlers.state(asked, found.door, found.upload)
     return resumable_handlers.state(asked, found.door, found.upload)
 
 
-def append(asked: Asked) -> Answer | Wanted:
-    """PATCH /uploads/{collection}/{upload}."""
-    found = _found(asked)
+def append_to(asked: Asked, door: Door) -> Answer | Wanted:
+    """Go on with an upload behind a door."""
+    found = _found(asked, door)
     if found.upload.protocol == "tus":
         return tus_handlers.append(asked, found.door, found.upload)
     return resumable_handlers.append(asked, found.door, found.upload)
 
 
-def end(asked: Asked) -> Answer:
-    """DELETE /uploads/{collection}/{upload}."""
-    found = _found(asked)
+def end_of(asked: Asked, door: Door) -> Answer:
+    """Give an upload behind a door up."""
+    found = _found(asked, door)
     if found.upload.protocol == "tus":
         return tus_handlers.end(asked, found.door, found.upload)
     return resumable_handlers.end(asked, found.door, found.upload)
@@ -88,6 +103,5 @@ def _door(asked: Asked) -> Door:
     return Door(collection=collection, principal=principal, base=f"{base}/uploads/{collection}")
 
 
-def _found(asked: Asked) -> _Found:
-    door = _door(asked)
+def _found(asked: Asked, door: Door) -> _Found:
     return _Found(door, door.upload(asked.wharf, asked.parameters["upload"]))
