@@ -104,19 +104,13 @@ class Gate:
         _check_scope(principal, READ)
         raise NotFound
 
-    def link(self, head: RequestHead, scope: str, link_id: str) -> Link:
-        """Return a link of a file that the asker owns. Raises also NotFound."""
+    def link(self, head: RequestHead, scope: str, link_id: str) -> Link | UploadLink:
+        """Return a link, of either kind, that is the asker's. Raises also NotFound."""
         principal = self.admit(head, scope)
+        with contextlib.suppress(NotFound):
+            return _own_upload_link(principal, self._wharf.upload_links.find(link_id))
         link = self._wharf.links.find(link_id)
         _own(principal, self._wharf.info(link.file_id))
-        return link
-
-    def upload_link(self, head: RequestHead, scope: str, link_id: str) -> UploadLink:
-        """Return an upload link that the asker owns. Raises also NotFound."""
-        principal = self.admit(head, scope)
-        link = self._wharf.upload_links.find(link_id)
-        if not principal.owns(link.owner) or not principal.may_use(link.collection):
-            raise NotFound
         return link
 
     def _is_public(self, stored: StoredFile) -> bool:
@@ -128,6 +122,12 @@ def _own(principal: Principal, stored: StoredFile) -> StoredFile:
     if not principal.owns(stored.owner) or not principal.may_use(stored.collection):
         raise NotFound
     return stored
+
+
+def _own_upload_link(principal: Principal, link: UploadLink) -> UploadLink:
+    if not principal.owns(link.owner) or not principal.may_use(link.collection):
+        raise NotFound
+    return link
 
 
 def _check_scope(principal: Principal, scope: str) -> None:

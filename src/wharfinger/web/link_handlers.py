@@ -19,7 +19,7 @@ from wharfinger.errors import (
 )
 from wharfinger.protocol.delivery import Span
 from wharfinger.protocol.problems import problem
-from wharfinger.service import SHARE, Link, StoredFile
+from wharfinger.service import SHARE, Link, StoredFile, UploadLink
 from wharfinger.web.answers import Answer, FileBody, Watch, empty_answer, json_answer, paced
 from wharfinger.web.asking import Asked, JsonBody, Wanted
 from wharfinger.web.delivering import deliver, private_caching, stored_representation
@@ -208,14 +208,11 @@ def list_links(asked: Asked) -> Answer:
 
 def revoke_link(asked: Asked) -> Answer:
     """DELETE /links/{link}."""
-    link_id = asked.parameters["link"]
-    try:
-        asked.gate.link(asked.head, SHARE, link_id)
-    except NotFound:
-        asked.gate.upload_link(asked.head, SHARE, link_id)
-        asked.wharf.upload_links.revoke(link_id)
+    link = asked.gate.link(asked.head, SHARE, asked.parameters["link"])
+    if isinstance(link, UploadLink):
+        asked.wharf.upload_links.revoke(link.id)
     else:
-        asked.wharf.links.revoke(link_id)
+        asked.wharf.links.revoke(link.id)
     return empty_answer(204)
 
 

@@ -75,11 +75,6 @@ def send_by_link(asked: Asked) -> Answer | Wanted:
     return Wanted(intake, answer, refused)
 
 
-def upload_by_link_options(asked: Asked) -> Answer:
-    """OPTIONS /u/{token}, and of an upload below it."""
-    return tus_handlers.options(asked, _redeemed(asked).collection)
-
-
 def upload_by_link_state(asked: Asked) -> Answer:
     """HEAD and GET /u/{token}/{upload}."""
     return uploading.state_of(asked, _door(asked, _redeemed(asked)))
