@@ -93,7 +93,8 @@ class Token:
 class UploadState(StrEnum):
     """Where an upload is: open for bytes, or over, with a file or with a problem.
 
-    `JOINED` is a part of a concatenation whose bytes became part of another upload.
+    `JOINED` is a part of a concatenation whose bytes became part of another upload; its
+    `file_id` is the id of that upload.
     """
 
     OPEN = "open"

@@ -160,6 +160,8 @@ def _fields(error: WharfingerError) -> list[tuple[str, str]]:
             return [("WWW-Authenticate", challenge)]
         case TooManyRequests():
             return [("Retry-After", str(error.retry_after))]
+        case UnsupportedVersion():
+            return [("Tus-Version", ",".join(error.supported))]
         case MethodNotAllowed():
             return [("Allow", ", ".join(error.allowed))]
         case RangeNotSatisfiable():

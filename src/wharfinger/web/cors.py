@@ -24,7 +24,7 @@ _ASKED: Final = (
     "Range", "If-Range", "If-Match", "If-None-Match", "If-Modified-Since", "If-Unmodified-Since",
     "Repr-Digest", "Content-Digest", "Want-Repr-Digest", "Want-Content-Digest",
     "Tus-Resumable", "Upload-Length", "Upload-Defer-Length", "Upload-Offset", "Upload-Metadata",
-    "Upload-Checksum", "Upload-Concat", "X-HTTP-Method-Override",
+    "Upload-Checksum", "Upload-Concat", "X-HTTP-Method-Override", "X-Request-ID",
     "Upload-Complete", "Upload-Draft-Interop-Version",
 )  # fmt: skip
 
@@ -35,7 +35,7 @@ _SHOWN: Final = (
     "WWW-Authenticate",
     "Tus-Resumable", "Tus-Version", "Tus-Extension", "Tus-Max-Size", "Tus-Checksum-Algorithm",
     "Upload-Length", "Upload-Defer-Length", "Upload-Offset", "Upload-Metadata", "Upload-Concat",
-    "Upload-Expires", "Upload-Complete", "Upload-Limit", "Upload-Draft-Interop-Version",
+    "Upload-Expires", "File-State", "Upload-Complete", "Upload-Limit", "Upload-Draft-Interop-Version",
 )  # fmt: skip
 
 # Seconds that a browser may remember a permission; Chromium's own limit is two hours.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from wharfinger.catalog import Upload
@@ -18,12 +19,15 @@ class Door:
         principal: who sends them; the files belong to it.
         base: the address under which uploads lie, without a slash at its end.
         link_id: the upload link that permits it, if one does.
+        still_open: asked again before an upload becomes a file: raises what is in its way
+            now (a token that was revoked, a link that ended since).
     """
 
     collection: str
     principal: Principal
     base: str
     link_id: str | None = None
+    still_open: Callable[[], object] = lambda: None
 
     def upload(self, wharf: Wharf, upload_id: str) -> Upload:
         """Return an upload that came through this door. Raises NotFound."""

@@ -20,7 +20,7 @@ from dataclasses import replace
 from wharfinger.errors import InternalError, MethodNotAllowed, Unavailable, WharfingerError
 from wharfinger.protocol.problems import problem
 from wharfinger.service import Wharf
-from wharfinger.web import routes
+from wharfinger.web import routes, tus_handlers
 from wharfinger.web.answers import Answer, FileBody, empty_answer
 from wharfinger.web.asking import Asked, Interim, Wanted
 from wharfinger.web.cors import Cors
@@ -152,6 +152,8 @@ class Exchange:
             error = self._turn.judged(error)
         except Unavailable as away:
             error = away
+        if tus_handlers.is_spoken(self._head):
+            error = tus_handlers.told(error)
         return self._marked(self._dressed(error, error_answer(error, self._head)))
 
     def _dressed(self, error: Exception, answer: Answer) -> Answer:
@@ -163,7 +165,7 @@ class Exchange:
             return error_answer(worse, self._head)
 
     def _marked(self, answer: Answer) -> Answer:
-        answer = self._interface.cors.mark(self._head, answer)
+        answer = self._interface.cors.mark(self._head, tus_handlers.marked(self._head, answer))
         fields = self._turn.fields()
         return replace(answer, headers=(*answer.headers, *fields)) if fields else answer
 
@@ -180,7 +182,7 @@ class Exchange:
         return self._interface.limiting.may_pass(self._head.client, kept.principal, size)
 
     def _dispatch(self) -> Answer | Wanted:
-        interface, head = self._interface, self._head
+        interface, head = self._interface, routes.overridden(self._head)
         try:
             route, parameters = routes.find(head.method, head.path)
         except MethodNotAllowed as error:
@@ -189,7 +191,11 @@ class Exchange:
             raise
         turn = self._turn
         gate = interface.gate if turn is FREE else Gate(interface.wharf, turn)
-        return route.handler(Asked(interface.wharf, gate, head, parameters, turn))
+        outcome = route.handler(Asked(interface.wharf, gate, head, parameters, turn))
+        if head.method == "OPTIONS" and isinstance(outcome, Answer):
+            allow = ("Allow", ", ".join(routes.methods(head.path)))
+            return replace(outcome, headers=(allow, *outcome.headers))
+        return outcome
 
 
 def error_answer(error: Exception, head: RequestHead) -> Answer:

@@ -41,6 +41,7 @@ _PROBLEM = {
         "hint": {"type": "string"},
     },
 }
+_PHRASES = {460: "Checksum Mismatch"}  # of tus 1.0
 _QUERY = {
     "/files": [
         {"name": "collection", "in": "query", "schema": {"type": "string"}},
@@ -100,7 +101,8 @@ def _operation(route: Route) -> dict[str, Any]:
 
 
 def _response(status: int) -> dict[str, Any]:
-    response: dict[str, Any] = {"description": HTTPStatus(status).phrase}
+    phrase = _PHRASES.get(status) or HTTPStatus(status).phrase
+    response: dict[str, Any] = {"description": phrase}
     if status >= 400:  # noqa: PLR2004 - client and server errors
         schema = {"$ref": "#/components/schemas/Problem"}
         response["content"] = {"application/problem+json": {"schema": schema}}

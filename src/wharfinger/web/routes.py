@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Final
 
-from wharfinger.errors import MethodNotAllowed, NotFound
+from wharfinger.errors import MethodNotAllowed, NotFound, RequestError
 from wharfinger.web import handlers, link_handlers, upload_link_handlers, uploading
 from wharfinger.web.answers import Answer, json_answer
 from wharfinger.web.asking import Asked, Route
 from wharfinger.web.openapi import description
+from wharfinger.web.requests import RequestHead
 
 
 def openapi(asked: Asked) -> Answer:
@@ -18,12 +20,30 @@ def openapi(asked: Asked) -> Answer:
     return json_answer(200, document, method=asked.head.method)
 
 
+# Where uploads lie. Their addresses may have a slash at the end, and a POST may stand for another
+# method where something on the way lets only that pass (tus 1.0, X-HTTP-Method-Override).
+_UPLOADS: Final = ("/uploads/", "/u/")
+_OVERRIDING: Final = frozenset({"DELETE", "HEAD", "PATCH", "POST"})
+
 # Answered without a look at disk or catalog.
 LIVE: Final = "/health/live"
 
 ROUTES: Final = (
     Route("POST", "/uploads/{collection}", uploading.create, "write",
-          "Receive files: a form or the raw bytes of one file", (201, 400, 411, 413, 415, 422, 507)),
+          "Receive files: a form, the raw bytes of one file, or the beginning of an upload that can be resumed",
+          (201, 202, 400, 409, 411, 412, 413, 415, 422, 460, 507)),
+    Route("OPTIONS", "/uploads/{collection}", uploading.options, "",
+          "What resumable uploads may be", (204, 404)),
+    Route("OPTIONS", "/uploads/{collection}/{upload}", uploading.options_of_upload, "",
+          "What resumable uploads may be", (204, 404)),
+    Route("HEAD", "/uploads/{collection}/{upload}", uploading.state, "write",
+          "Where an upload stands", (200, 404, 409, 410, 412, 422)),
+    Route("GET", "/uploads/{collection}/{upload}", uploading.fetch, "read",
+          "Deliver the file that an upload became", (200, 206, 304, 404, 409, 410, 412, 416)),
+    Route("PATCH", "/uploads/{collection}/{upload}", uploading.append, "write",
+          "Go on with an upload", (204, 400, 404, 409, 410, 411, 412, 413, 415, 422, 460, 507)),
+    Route("DELETE", "/uploads/{collection}/{upload}", uploading.end, "write",
+          "Give an upload up, or forget one that is over", (204, 404, 412)),
     Route("GET", "/files", handlers.list_files, "read", "List files, newest first", (200, 400)),
     Route("GET", "/files/{id}", handlers.get_file, "read",
           "Deliver a file", (200, 206, 304, 404, 412, 416)),
@@ -52,6 +72,27 @@ ROUTES: Final = (
 )  # fmt: skip
 
 
+def overridden(head: RequestHead) -> RequestHead:
+    """Return the head of a request with the method that it means.
+
+    Raises:
+        RequestError: it means one that no POST may stand for, or is no POST: what is safe in
+            the eyes of those on the way must not change anything.
+    """
+    meant = head.headers.single("X-HTTP-Method-Override")
+    if meant is None or not head.path.startswith(_UPLOADS) or head.method == "OPTIONS":
+        return head
+    meant = meant.strip().upper()
+    if meant == head.method:
+        return head
+    if head.method != "POST" or meant not in _OVERRIDING:
+        raise RequestError(
+            f"{head.method[:20]} cannot stand for {meant[:20]!r}.",
+            hint="X-HTTP-Method-Override is for POST that means PATCH, DELETE or HEAD.",
+        )
+    return replace(head, method=meant)
+
+
 def find(method: str, path: str) -> tuple[Route, Mapping[str, str]]:
     """Return the route for a request and the values of its path parameters.
 
@@ -61,21 +102,30 @@ def find(method: str, path: str) -> tuple[Route, Mapping[str, str]]:
         NotFound: no route has this path.
         MethodNotAllowed: routes have it, but not with this method.
     """
-    segments = path.split("/")
     allowed: list[str] = []
-    for route in ROUTES:
-        parameters = _match(route.pattern, segments)
-        if parameters is None:
-            continue
+    for route, parameters in _routes(path):
         if method == route.method or (method == "HEAD" and route.method == "GET"):
             return route, parameters
-        allowed += ["GET", "HEAD"] if route.method == "GET" else [route.method]
+        allowed.append(route.method)
     if not allowed:
         raise NotFound("There is no such address.")
-    allowed.append("OPTIONS")
-    raise MethodNotAllowed(
-        f"{method[:20]} is not a method of this address.", allowed=tuple(sorted(set(allowed)))
-    )
+    raise MethodNotAllowed(f"{method[:20]} is not a method of this address.", allowed=methods(path))
+
+
+def methods(path: str) -> tuple[str, ...]:
+    """Return the methods that an address knows, for Allow."""
+    known = {route.method for route, _ in _routes(path)}
+    return tuple(sorted({*known, "OPTIONS", *(("HEAD",) if "GET" in known else ())}))
+
+
+def _routes(path: str) -> Iterator[tuple[Route, Mapping[str, str]]]:
+    if path.startswith(_UPLOADS):
+        path = path.removesuffix("/")
+    segments = path.split("/")
+    for route in ROUTES:
+        parameters = _match(route.pattern, segments)
+        if parameters is not None:
+            yield route, parameters
 
 
 def _match(pattern: str, segments: list[str]) -> dict[str, str] | None:

@@ -6,24 +6,21 @@ upload link share every handler behind it.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import contextlib
 
-from wharfinger.catalog import Upload
-from wharfinger.service import WRITE, FileState, Principal
+from wharfinger.catalog import Upload, UploadState
+from wharfinger.errors import NotFound, NotReady
+from wharfinger.service import READ, WRITE, FileState, Principal
+from wharfinger.service.refusals import error_of
 from wharfinger.web import resumable_handlers, tus_handlers
-from wharfinger.web.answers import Answer, json_answer
+from wharfinger.web.answers import Answer, empty_answer, json_answer, paced
 from wharfinger.web.asking import Asked, Wanted
+from wharfinger.web.delivering import private_caching, public_caching
 from wharfinger.web.doors import Door
+from wharfinger.web.gate import Gate
+from wharfinger.web.handlers import deliver_stored
 from wharfinger.web.intake import Intaken, begin_intake
 from wharfinger.web.representing import base_url, file_record
-
-
-@dataclass(frozen=True, slots=True)
-class _Found:
-    """An upload, the door it lies behind, and the handlers of its protocol."""
-
-    door: Door
-    upload: Upload
 
 
 def create(asked: Asked) -> Answer | Wanted:
@@ -32,12 +29,22 @@ def create(asked: Asked) -> Answer | Wanted:
 
 
 def options(asked: Asked) -> Answer:
-    """OPTIONS /uploads/{collection}, and of an upload in it."""
-    return tus_handlers.options(asked, asked.parameters["collection"])
+    """OPTIONS /uploads/{collection}."""
+    try:
+        return tus_handlers.options(asked, asked.parameters["collection"])
+    except NotFound:
+        if "Access-Control-Request-Method" not in asked.head.headers:
+            raise
+        return empty_answer(204)  # a browser asks before its page may see the 404
+
+
+def options_of_upload(asked: Asked) -> Answer:
+    """OPTIONS /uploads/{collection}/{upload}, whether there is such an upload or not."""
+    return options(asked)
 
 
 def state(asked: Asked) -> Answer:
-    """HEAD and GET /uploads/{collection}/{upload}."""
+    """HEAD /uploads/{collection}/{upload}."""
     return state_of(asked, _door(asked))
 
 
@@ -51,28 +58,54 @@ def end(asked: Asked) -> Answer:
     return end_of(asked, _door(asked))
 
 
+def fetch(asked: Asked) -> Answer:
+    """GET /uploads/{collection}/{upload}: the file that it became, for whoever may read that."""
+    found = None
+    with contextlib.suppress(NotFound):
+        found = asked.wharf.uploads.find(asked.parameters["upload"], None)
+    if found is not None and found.collection != asked.parameters["collection"]:
+        found = None
+    if found is None or found.file_id is None or found.state is not UploadState.COMPLETE:
+        principal = asked.gate.admit(asked.head, READ)
+        if found is None or not _is_of(principal, found):
+            raise NotFound
+        if found.state is UploadState.REFUSED:
+            raise error_of(found)
+        raise NotReady(f"The upload is {found.state.value}; it is no file yet.")
+    stored, reader = asked.gate.readable(asked.head, found.file_id)
+    if reader is None:
+        caching = public_caching(stored, asked.wharf.now())
+    else:
+        caching = private_caching(asked.wharf.settings)
+    answer = deliver_stored(asked, stored, cache_control=caching)
+    return paced(answer, asked.wharf.pace(stored.collection))
+
+
+# --- behind any door ------------------------------------------------------------------------
+
+
 def state_of(asked: Asked, door: Door) -> Answer:
-    """Say where an upload behind a door stands."""
-    found = _found(asked, door)
-    if found.upload.protocol == "tus":
-        return tus_handlers.state(asked, found.door, found.upload)
-    return resumable_handlers.state(asked, found.door, found.upload)
+    """Say where the upload of this request stands."""
+    upload = door.upload(asked.wharf, asked.parameters["upload"])
+    if upload.protocol == "tus":
+        return tus_handlers.state(asked, door, upload)
+    return resumable_handlers.state(asked, door, upload)
 
 
 def append_to(asked: Asked, door: Door) -> Answer | Wanted:
-    """Go on with an upload behind a door."""
-    found = _found(asked, door)
-    if found.upload.protocol == "tus":
-        return tus_handlers.append(asked, found.door, found.upload)
-    return resumable_handlers.append(asked, found.door, found.upload)
+    """Go on with the upload of this request."""
+    upload = door.upload(asked.wharf, asked.parameters["upload"])
+    if upload.protocol == "tus":
+        return tus_handlers.append(asked, door, upload)
+    return resumable_handlers.append(asked, door, upload)
 
 
 def end_of(asked: Asked, door: Door) -> Answer:
-    """Give an upload behind a door up."""
-    found = _found(asked, door)
-    if found.upload.protocol == "tus":
-        return tus_handlers.end(asked, found.door, found.upload)
-    return resumable_handlers.end(asked, found.door, found.upload)
+    """Give the upload of this request up."""
+    upload = door.upload(asked.wharf, asked.parameters["upload"])
+    if upload.protocol == "tus":
+        return tus_handlers.end(asked, door, upload)
+    return resumable_handlers.end(asked, door, upload)
 
 
 def receive(asked: Asked, door: Door) -> Answer | Wanted:
@@ -98,10 +131,15 @@ def receive(asked: Asked, door: Door) -> Answer | Wanted:
 
 def _door(asked: Asked) -> Door:
     collection = asked.parameters["collection"]
-    principal: Principal = asked.gate.collection(asked.head, WRITE, collection)
+    principal = asked.gate.collection(asked.head, WRITE, collection)
     base = base_url(asked.wharf, asked.head)
-    return Door(collection=collection, principal=principal, base=f"{base}/uploads/{collection}")
+    return Door(
+        collection=collection,
+        principal=principal,
+        base=f"{base}/uploads/{collection}",
+        still_open=lambda: Gate(asked.wharf).collection(asked.head, WRITE, collection),
+    )
 
 
-def _found(asked: Asked, door: Door) -> _Found:
-    return _Found(door, door.upload(asked.wharf, asked.parameters["upload"]))
+def _is_of(principal: Principal, upload: Upload) -> bool:
+    return principal.owns(upload.owner) and principal.may_use(upload.collection)
