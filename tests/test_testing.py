@@ -143,6 +143,27 @@ class Timeless(MemoryStore):
         return (Blob(blob.id, 0.0) for blob in super().blobs())
 
 
+class PartsUnlisted(MemoryStore):
+    """Lists no parts: a sweep would never find what is left of an upload."""
+
+    def parts(self) -> Iterator[Blob]:
+        yield from ()
+
+
+class PartsFree(MemoryStore):
+    """A part never seems to be in use: a sweep would take it from its user."""
+
+    def part_is_in_use(self, upload_id: str) -> bool:
+        return False
+
+
+class PartsStay(MemoryStore):
+    """Giving up what was received of an upload gives nothing up."""
+
+    def delete_part(self, upload_id: str) -> bool:
+        return False
+
+
 class Full(MemoryStore):
     """It always says that there is no room, and takes everything."""
 
@@ -212,6 +233,9 @@ BROKEN: dict[type[Store], str] = {
     SilentlyDeleting: "delete tells that the file was not there",
     Unlisted: "every published file is listed",
     Timeless: "it is known when they came",
+    PartsUnlisted: "parts are listed",
+    PartsFree: "a locked part is in use, seen from anywhere",
+    PartsStay: "delete_part tells that there was something",
     Full: "free_space is a number of bytes or None",
     Unseekable: "a file can be read from any place",
     PublishingOnDiscard: "a discarded staging leaves no file",

@@ -39,6 +39,7 @@ def check_store(make: Callable[[], Store]) -> None:
     _check_discarding(store)
     _check_deleting(store)
     _check_listing(store, make)
+    _check_parts(store, make)
 
 
 class WordScanner:
@@ -154,6 +155,39 @@ def _check_deleting(store: Store) -> None:
     _promise(_is_absent(store, file_id), "a deleted file is absent")
     for hostile in ("../../etc/passwd", "", "/etc/passwd", "a" * 31, "A" * 32, "\0" * 32):
         _promise(_is_absent(store, hostile), f"{hostile!r} is no id")
+
+
+def _check_parts(store: Store, make: Callable[[], Store]) -> None:
+    upload_id = secrets.token_hex(16)
+    part = store.begin_part(upload_id, 8)
+    part.write_at(b"01234567", 0)
+    part.write_at(b"9", 3)
+    part.sync()
+    _promise(_is_absent(store, upload_id), "a part is no file")
+    _promise(upload_id in {blob.id for blob in store.parts()}, "parts are listed")
+    _promise(not store.part_is_in_use(upload_id), "a part that nobody locked is not in use")
+    with part.locked():
+        _promise(make().part_is_in_use(upload_id), "a locked part is in use, seen from anywhere")
+    _promise(not store.part_is_in_use(upload_id), "a lock ends")
+    part.close()
+    again = make().open_part(upload_id)
+    again.cut(6)
+    with again.reader() as file:
+        _promise(file.read() == b"012945", "a part has what was written, up to its cut")
+    file_id = secrets.token_hex(16)
+    store.publish(again, file_id)
+    again.discard()
+    _promise(_read(store, file_id) == b"012945", "a part can be published")
+    _promise(upload_id not in {blob.id for blob in store.parts()}, "a discarded part is gone")
+    _promise(not store.delete_part(upload_id), "delete_part tells that there was nothing")
+    try:
+        store.open_part(upload_id)
+    except NotFound:
+        pass
+    else:
+        raise AssertionError("The store breaks a promise: an absent part raises NotFound.")
+    store.begin_part(upload_id).close()
+    _promise(store.delete_part(upload_id), "delete_part tells that there was something")
 
 
 def _check_listing(store: Store, make: Callable[[], Store]) -> None:

@@ -112,6 +112,14 @@ def remove(connection: Connection, upload_id: str) -> bool:
     return connection.execute(delete(uploads).where(uploads.c.id == upload_id)).rowcount == 1
 
 
+def remove_overdue(connection: Connection, upload_id: str, now: datetime) -> bool:
+    """Forget an upload if its time is (still) over; return whether it was."""
+    found = connection.execute(
+        delete(uploads).where(uploads.c.id == upload_id, uploads.c.expires_at <= to_millis(now))
+    )
+    return found.rowcount == 1
+
+
 def overdue(connection: Connection, now: datetime, limit: int) -> list[Upload]:
     """Return uploads whose time is over."""
     rows = connection.execute(

@@ -26,6 +26,7 @@ _COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "share": ("share", "Make a link to a file."),
     "rm": ("rm", "Remove files of a service."),
     "token": ("token", "Create, list and revoke tokens."),
+    "sweep": ("sweep", "Remove what has expired and what nobody owns."),
     "doctor": ("doctor", "Find out what is wrong with an installation."),
     "config": ("config", "Show the configuration."),
     "completion": ("completion", "Print the completion script of a shell."),

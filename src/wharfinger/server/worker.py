@@ -50,7 +50,8 @@ class Worker:
     """What one process serves.
 
     `listener` listens already; `certificate` makes it speak TLS; `proxies` are believed what
-    they say of clients; `log_requests` writes a line to the log "wharfinger.access" for each request.
+    they say of clients; `log_requests` writes a line to the log "wharfinger.access" for each request;
+    `interim` is what it is for `Shell`.
     """
 
     wharf: Wharf
@@ -58,6 +59,7 @@ class Worker:
     certificate: Certificate | None = None
     proxies: Proxies = NOBODY
     log_requests: bool = False
+    interim: bool | None = None
 
     def run(self, ready: Callable[[], None], *, parent: int | None = None) -> None:
         """Serve until SIGINT or SIGTERM, then finish what runs, close the service and return.
@@ -88,7 +90,9 @@ class Worker:
             ThreadPoolExecutor(_THREADS, thread_name_prefix="wharfinger-finish") as finishing,
         ):
             interface = WebInterface(self.wharf, proxies=self.proxies)
-            shell = Shell(interface, pool, finishing, log_requests=self.log_requests)
+            shell = Shell(
+                interface, pool, finishing, log_requests=self.log_requests, interim=self.interim
+            )
             server = Server(
                 shell,
                 most=_descriptors() // 2,
@@ -162,11 +166,12 @@ async def _sweep_on(interface: WebInterface, pool: ThreadPoolExecutor) -> None:
 
 
 def _sweep(wharf: Wharf) -> None:
+    wharf.uploads.tidy()
     with _lease(wharf.settings.data / "janitor") as held:
         if not held:
             return
         report = wharf.sweep()
-    if report.expired or report.orphans or report.leftovers:
+    if report.removed_bytes:
         log.info("swept: %s", report)
 
 

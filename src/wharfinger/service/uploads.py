@@ -67,6 +67,7 @@ _COMMIT_BYTES: Final = 8 * MIB
 _COMMIT_SECONDS: Final = 0.5
 # Uploads whose staged file and inspection stay at hand between their requests.
 _AT_HAND: Final = 128
+_AT_HAND_SECONDS: Final = 300
 _READ: Final = 1 * MIB
 
 
@@ -252,6 +253,22 @@ class Uploads:
             self._let_go_of(part_id)
             self._store().delete_part(part_id)
         return stored
+
+    def tidy(self) -> None:
+        """Let go of the staged files that nobody has written to for a while, or that are gone.
+
+        Each process does so for itself: a file that was removed takes room as long as anybody
+        has it open.
+        """
+        before = time.monotonic() - _AT_HAND_SECONDS
+        with self._choosing:
+            idle = [
+                self._at_hand.pop(upload_id)
+                for upload_id, one in list(self._at_hand.items())
+                if not one.busy and one.committed_at < before
+            ]
+        for one in idle:
+            one.let_go()
 
     def close(self) -> None:
         """Let go of every staged file."""

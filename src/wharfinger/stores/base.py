@@ -89,6 +89,10 @@ class Store(Protocol):
         """Give up what was received of an upload; return whether there was anything."""
         ...
 
+    def part_is_in_use(self, upload_id: str) -> bool:
+        """Return whether anybody is inside its `locked` at this moment, in any process."""
+        ...
+
     def parts(self) -> Iterator[Blob]:
         """Yield the uploads that something is kept of, in no order."""
         ...

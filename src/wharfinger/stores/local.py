@@ -111,6 +111,19 @@ class LocalStore:
             return False
         return True
 
+    def part_is_in_use(self, upload_id: str) -> bool:
+        try:
+            fd = os.open(self._part(upload_id), os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        except FileNotFoundError:
+            return False
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        finally:
+            os.close(fd)
+        return False
+
     def parts(self) -> Iterator[Blob]:
         for entry in os.scandir(self._staging):
             if entry.name.endswith(_UPLOAD) and _ID.fullmatch(entry.name.removesuffix(_UPLOAD)):

@@ -49,6 +49,9 @@ class MemoryStore:
     def delete_part(self, upload_id: str) -> bool:
         return self._parts.pop(upload_id, None) is not None
 
+    def part_is_in_use(self, upload_id: str) -> bool:
+        return upload_id in self._parts and self._parts[upload_id].is_in_use
+
     def parts(self) -> Iterator[Blob]:
         yield from [Blob(upload_id, part.written_at) for upload_id, part in self._parts.items()]
 
@@ -122,6 +125,7 @@ class MemoryPart(MemoryStaging):
         self.written_at = time.time()
         self._gone = gone
         self._lock = threading.RLock()
+        self.is_in_use = False
 
     def write_at(self, data: Buffer, offset: int) -> None:
         if self._room is not None and offset + len(data) > self._room:
@@ -133,7 +137,11 @@ class MemoryPart(MemoryStaging):
         @contextlib.contextmanager
         def held() -> Iterator[None]:
             with self._lock:
-                yield
+                self.is_in_use = True
+                try:
+                    yield
+                finally:
+                    self.is_in_use = False
 
         return held()
 
