@@ -75,6 +75,7 @@ def serve(
                 certificate=settings.certificate,
                 proxies=Proxies(settings.trusted_proxies),
                 log_requests=log_requests,
+                interim=settings.interim,
             )
 
         if settings.workers == 1:

@@ -38,7 +38,7 @@ VARIABLES: Final[Mapping[str, str]] = {
     "WHARFINGER_WORKERS": "the number of processes that serve",
 }
 _SERVER_KEYS: Final = (
-    "host", "offload", "port", "public_url", "tls_cert", "tls_key", "trusted_proxies", "workers",
+    "host", "interim", "offload", "port", "public_url", "tls_cert", "tls_key", "trusted_proxies", "workers",
 )  # fmt: skip
 
 
@@ -47,7 +47,8 @@ class ServerSettings:
     """Where the server listens (port 0 picks a free one) and in how many processes.
 
     With a `certificate` it speaks TLS, and nothing else. What `trusted_proxies` (addresses and
-    networks) say of clients is believed. `sources` tells for every setting whether a flag, the environment, the file or a
+    networks) say of clients is believed. `interim` tells whether uploads get answers before
+    the final one (104); None: when they come directly. `sources` tells for every setting whether a flag, the environment, the file or a
     default decided it.
     """
 
@@ -56,6 +57,7 @@ class ServerSettings:
     workers: int = 1
     certificate: Certificate | None = None
     trusted_proxies: tuple[str, ...] = ()
+    interim: bool | None = None
     wharf: WharfSettings
     config: Path | None
     sources: Mapping[str, str]
@@ -119,6 +121,7 @@ def load_settings(
             chosen("tls_cert", server_table, None), chosen("tls_key", server_table, None)
         ),
         trusted_proxies=trusted_proxies,
+        interim=_interim(server_table.get("interim")),
         wharf=wharf,
         config=path if tables else None,
         sources=sources,
@@ -134,6 +137,12 @@ def _number(value: object, what: str, least: int, most: int) -> int:
     ):
         raise ConfigError(f"The {what} {text[:20]!r} is not a number from {least} to {most}.")
     return int(text)
+
+
+def _interim(value: object) -> bool | None:
+    if value is None or isinstance(value, bool):
+        return value
+    raise ConfigError("interim must be true or false.")
 
 
 def _proxies(values: object) -> tuple[str, ...]:

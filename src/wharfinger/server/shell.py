@@ -15,7 +15,7 @@ from collections.abc import AsyncIterator, Callable
 from concurrent.futures import Executor
 from typing import Final, TypeVar
 
-from aiohttp import StreamReader, hdrs, web
+from aiohttp import HttpVersion11, StreamReader, hdrs, web
 
 from wharfinger.errors import LengthMismatch
 from wharfinger.names import show
@@ -35,10 +35,15 @@ BATCH: Final = 1 * MIB
 GATHER_SECONDS: Final = 0.2
 # A sender that is silent for so long has gone, whatever its socket says.
 SILENCE_SECONDS: Final = 60
+_REASONS: Final = {104: "Upload Resumption Supported"}
 
 
 class Shell:
-    """Answers aiohttp requests by a `WebInterface`."""
+    """Answers aiohttp requests by a `WebInterface`.
+
+    `interim` tells whether clients get answers before the final one (104, RFC 9110 section
+    15.2); None: those that connect directly, because proxies in use take them for the final one.
+    """
 
     def __init__(
         self,
@@ -47,8 +52,10 @@ class Shell:
         finishing: Executor,
         *,
         log_requests: bool = False,
+        interim: bool | None = None,
     ) -> None:
         self._log_requests = log_requests
+        self._interim = interim
         self._interface = interface
         self._pool = pool
         # Syncing and scanning whole files can take long: they never hold up anybody's head.
@@ -116,15 +123,29 @@ class Shell:
         if request.headers.get(hdrs.EXPECT, "").lower() == "100-continue":
             # Only now: a request that was refused by its head never gets this far, and
             # its body is never sent (RFC 9110 section 10.1.1).
+            await self._say(request, exchange)
             await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
         try:
+            await self._say(request, exchange)
             async for batch in batches(request.content):
                 answer = await self._run(lambda batch=batch: exchange.write(batch))  # type: ignore[misc]
                 if answer is not None:
                     return answer
+                await self._say(request, exchange)
         except (web.RequestPayloadError, LengthMismatch, ConnectionError, TimeoutError):
             return await self._run(exchange.cut_short)
         return await asyncio.get_running_loop().run_in_executor(self._finishing, exchange.finish)
+
+    async def _say(self, request: web.BaseRequest, exchange: Exchange) -> None:
+        """Send what is to be said before the answer, to a client that can understand it."""
+        for one in exchange.interims():
+            direct = not self._interface.proxies.trusts(request.remote or "")
+            wanted = direct if self._interim is None else self._interim
+            if wanted and request.version >= HttpVersion11:
+                lines = "".join(f"{name}: {value}\r\n" for name, value in one.headers)
+                reason = _REASONS.get(one.status, "")
+                head = f"HTTP/1.1 {one.status} {reason}\r\n{lines}\r\n"
+                await request.writer.write(head.encode("latin-1"))
 
     async def _send(self, request: web.BaseRequest, answer: Answer) -> web.StreamResponse:
         try:
