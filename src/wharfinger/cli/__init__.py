@@ -24,6 +24,7 @@ _COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "ls": ("ls", "List files of a service."),
     "info": ("info", "Show the record of a file."),
     "share": ("share", "Make a link to a file."),
+    "request": ("request", "Make a link by which others may send files in."),
     "rm": ("rm", "Remove files of a service."),
     "token": ("token", "Create, list and revoke tokens."),
     "sweep": ("sweep", "Remove what has expired and what nobody owns."),

@@ -42,6 +42,7 @@ def show(*, data: str | None, config: str | None) -> None:
         "cors_origins": list(wharf.cors_origins),
         "revalidate_private": wharf.revalidate_private,
         "trusted_proxies": list(settings.trusted_proxies),
+        "webhook": wharf.events.webhook,
         "interim": settings.interim,
     }
     limits = wharf.limits.describe()

@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Self
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 from wharfinger.client.answers import FIRST_ERROR, response_error
 from wharfinger.client.netrc_file import auth_for
@@ -103,6 +103,11 @@ class RemoteWharf:
     def share(self, identity: str, wishes: Mapping[str, object]) -> Record:
         """Return a new link to a file; its `url` is absolute."""
         return self._absolute(self._ask("POST", f"/files/{file_id(identity)}/links", wishes))
+
+    def request(self, collection: str, wishes: Mapping[str, object]) -> Record:
+        """Return a new link by which others may send files in; its `url` is absolute."""
+        path = f"/collections/{quote(collection, safe='')}/links"
+        return self._absolute(self._ask("POST", path, wishes))
 
     def remove(self, identity: str) -> None:
         """Remove a file."""

@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import fcntl
 import logging
-import os
 import resource
 import signal
 import socket
 import ssl
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Final
 
 from wharfinger.errors import WharfingerError
@@ -22,6 +18,7 @@ from wharfinger.server.certificates import Certificate, keep_fresh
 from wharfinger.server.connections import Server
 from wharfinger.server.shell import Shell
 from wharfinger.service import Wharf
+from wharfinger.service.leases import lease
 from wharfinger.web import WebInterface
 from wharfinger.web.proxies import NOBODY, Proxies
 
@@ -34,6 +31,8 @@ _ACCEPT_AT_ONCE: Final = 64
 # Half of them for connections, the other half for the files they move.
 _MOST_DESCRIPTORS: Final = 65_536
 _SWEEP_SECONDS: Final = 600
+_DELIVER_SECONDS: Final = 1.0
+_LONGEST_DELIVER_SECONDS: Final = 30.0
 _HANDSHAKE_SECONDS: Final = 15
 # Transfers that run get this long to finish after a stop was asked for.
 _STOP_SECONDS: Final = 30
@@ -104,6 +103,8 @@ class Worker:
                 read_bufsize=_READ_BUFFER,
             )
             chores = [asyncio.create_task(_sweep_on(interface, pool))]
+            if self.wharf.events.webhook is not None:
+                chores.append(asyncio.create_task(_deliver_on(self.wharf)))
             if self.certificate is not None and context is not None:
                 chores.append(asyncio.create_task(keep_fresh(self.certificate, context)))
             try:
@@ -116,6 +117,8 @@ class Worker:
                 # what uploads send.
                 await shell.finish(_STOP_SECONDS)
             finally:
+                if self.wharf.events.webhook is not None:
+                    self.wharf.events.webhook.stop()
                 for chore in chores:
                     chore.cancel()
                 server.pre_shutdown()
@@ -165,24 +168,30 @@ async def _sweep_on(interface: WebInterface, pool: ThreadPoolExecutor) -> None:
         await asyncio.sleep(_SWEEP_SECONDS)
 
 
+async def _deliver_on(wharf: Wharf) -> None:
+    """Deliver events about a second after they happened, less often while that fails."""
+    wait = _DELIVER_SECONDS
+    loop = asyncio.get_running_loop()
+    # A thread of its own: an address that is slow takes none from those who wait for files.
+    with ThreadPoolExecutor(1, thread_name_prefix="wharfinger-webhook") as thread:
+        while True:
+            await asyncio.sleep(wait)
+            try:
+                came = await loop.run_in_executor(thread, wharf.events.deliver)
+            except (WharfingerError, OSError) as error:
+                log.error("events could not be delivered: %s", error)  # noqa: TRY400
+                wait = _LONGEST_DELIVER_SECONDS
+                continue
+            failing = came.failed and not came.delivered
+            wait = min(2 * wait, _LONGEST_DELIVER_SECONDS) if failing else _DELIVER_SECONDS
+
+
 def _sweep(wharf: Wharf) -> None:
     wharf.uploads.tidy()
-    with _lease(wharf.settings.data / "janitor") as held:
+    with lease(wharf.settings.data / "janitor") as held:
         if not held:
             return
         report = wharf.sweep()
     if report.removed_bytes:
         log.info("swept: %s", report)
 
-
-@contextlib.contextmanager
-def _lease(path: Path) -> Iterator[bool]:
-    """Tell whether this process sweeps now: no other one does at the same moment."""
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600), "a") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            yield False
-        else:
-            yield True

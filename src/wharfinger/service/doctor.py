@@ -13,12 +13,14 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final, Literal, TypeAlias
 
+from wharfinger.catalog.events import MOST_TRIES
 from wharfinger.catalog.migrations import HEAD
-from wharfinger.errors import DataFolderError, Unavailable
+from wharfinger.errors import ConfigError, DataFolderError, Unavailable
 from wharfinger.service import keyring
 from wharfinger.service.counters import RedisCounters
 from wharfinger.service.limits import LimitSettings
 from wharfinger.service.settings import WharfSettings
+from wharfinger.service.webhooks import SECRET_VARIABLE, load_secrets
 from wharfinger.units import GIB, show_size
 
 Grade: TypeAlias = Literal["ok", "warning", "failure"]
@@ -68,6 +70,7 @@ def examine(settings: WharfSettings, *, workers: int = 1) -> Iterator[Finding]:
     for check in checks:
         yield check(settings)
     yield _limits(settings.limits, workers)
+    yield _events(settings)
     yield from _optional_parts()
 
 
@@ -244,6 +247,37 @@ def _limits(limits: LimitSettings, workers: int) -> Finding:
         detail = f"{error} Until it does, requests are answered 503."
         return Finding("limits", "failure", detail, "Start it, or change [limits] url.")
     return Finding("limits", "ok", "They are counted in Redis.")
+
+
+def _events(settings: WharfSettings) -> Finding:
+    if settings.events.webhook is None:
+        return Finding("events", "ok", "No webhook is set.")
+    given = settings.events.secret_file is not None or os.environ.get(SECRET_VARIABLE) is not None
+    if given or (settings.data / "webhook-secret").exists():
+        try:
+            load_secrets(settings.events, settings.data)
+        except ConfigError as error:
+            return Finding("events", "failure", error.detail, error.hint)
+    try:
+        with closing(_read_only(settings.catalog_file)) as database:
+            parked, tried = database.execute(
+                "SELECT coalesce(sum(tries >= ?1), 0), coalesce(sum(tries BETWEEN 1 AND ?1 - 1), 0)"
+                " FROM events WHERE done_at IS NULL",
+                (MOST_TRIES,),
+            ).fetchone()
+    except sqlite3.Error:
+        return Finding("events", "ok", "None yet.")  # of its state the check of the catalog tells
+    if parked:
+        return Finding(
+            "events", "failure", f"{parked} were given up: the webhook took none of them for days.",
+            "Mend the receiver, then call wharf.events.deliver(parked=True).",
+        )  # fmt: skip
+    if tried:
+        return Finding(
+            "events", "warning", f"The webhook did not take {tried} so far; they are tried again.",
+            "The log of the service says why.",
+        )  # fmt: skip
+    return Finding("events", "ok", "The webhook takes them.")
 
 
 def _optional_parts() -> Iterator[Finding]:

@@ -155,8 +155,8 @@ def _refusal(error: Exception, plain: Answer, head: RequestHead) -> Answer:
         return Answer(status=plain.status, headers=(*plain.headers, VARY), body=plain.body)
     if isinstance(error, NotFound):  # it ended while they were sending
         return _dead(error, head)
-    if isinstance(error, WharfingerError):
-        title, text = error.title, f"{error.detail} {error.hint}"
+    if isinstance(error, WharfingerError):  # its hint is for who calls the interface
+        title, text = error.title, error.detail
     else:
         title, text = "Something went wrong", "Try again later."
     return refusal_page(plain.status, title, text, _kept(plain.headers))
