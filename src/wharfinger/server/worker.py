@@ -194,4 +194,3 @@ def _sweep(wharf: Wharf) -> None:
         report = wharf.sweep()
     if report.removed_bytes:
         log.info("swept: %s", report)
-
