@@ -48,7 +48,10 @@ the same call may succeed later. The text says what happened, with the numbers;
     │   ├── OffsetMismatch               the bytes do not go on where the upload stands
     │   ├── InconsistentLength           the whole is said to have two lengths
     │   ├── UploadTakenOver              a newer request goes on with it
-    │   └── UploadOver                   it takes no more bytes
+    │   ├── UploadOver                   it takes no more bytes
+    │   ├── IdempotencyKeyReused
+    │   ├── RequestInProgress            the first request with that key is not over
+    │   └── TooSlow
     ├── Unauthenticated
     │   └── PasswordRequired             a link asks for its password
     ├── Forbidden
@@ -77,6 +80,7 @@ __all__ = [
     "DestinationExists",
     "DestinationUnsafe",
     "Forbidden",
+    "IdempotencyKeyReused",
     "InconsistentLength",
     "Infected",
     "IntegrityError",
@@ -98,11 +102,13 @@ __all__ = [
     "RangeNotSatisfiable",
     "Rejected",
     "RequestError",
+    "RequestInProgress",
     "ResponseError",
     "SourceMissing",
     "StorageFull",
     "TooLarge",
     "TooManyRequests",
+    "TooSlow",
     "TooSmall",
     "TransferError",
     "TransferTimeout",
@@ -645,6 +651,35 @@ class UploadOver(RequestError):
     code = "upload-over"
     title = "Upload is over"
     http_status = 410
+
+
+class IdempotencyKeyReused(RequestError):
+    """The Idempotency-Key was sent with another request before."""
+
+    code = "idempotency-key-reused"
+    title = "Idempotency-Key used for another request"
+    http_status = 422
+    hint = "Use a new key for each upload, and the same one only to send that upload again."
+
+
+class RequestInProgress(RequestError):
+    """The first request with this Idempotency-Key has not ended."""
+
+    code = "request-in-progress"
+    title = "The same request is running"
+    http_status = 409
+    retryable = True
+    hint = "Send it again in a moment; the answer is stored once it is there."
+
+
+class TooSlow(RequestError):
+    """An upload came slower, or took longer, than the service waits for."""
+
+    code = "too-slow"
+    title = "Upload too slow"
+    http_status = 408
+    retryable = True
+    hint = "Send it in several requests: what came is kept then."
 
 
 class Unauthenticated(WharfingerError):

@@ -90,7 +90,9 @@ def release(connection: Connection, reply: Reply) -> None:
     )
 
 
-def forget(connection: Connection, before: datetime) -> int:
-    """Delete what was stored before this moment; return how many."""
-    found = connection.execute(delete(replies).where(replies.c.created_at < to_millis(before)))
-    return found.rowcount
+def forget(connection: Connection, before: datetime, *, key: str | None = None) -> int:
+    """Delete what was stored before this moment (under one key, if given); return how many."""
+    statement = delete(replies).where(replies.c.created_at < to_millis(before))
+    if key is not None:
+        statement = statement.where(replies.c.key == key)
+    return connection.execute(statement).rowcount

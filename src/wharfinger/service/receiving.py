@@ -20,7 +20,7 @@ import secrets
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from types import TracebackType
-from typing import TYPE_CHECKING, Protocol, Self
+from typing import TYPE_CHECKING, Protocol, Self, TypeAlias
 
 from wharfinger import scanners
 from wharfinger.catalog import Catalog, FileState, StoredFile
@@ -36,6 +36,10 @@ from wharfinger.stores.base import Buffer
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
+
+
+Accepted: TypeAlias = Callable[["Connection", list[StoredFile]], None]
+"""What is done in the transaction that records all files of a request."""
 
 
 class Reception:
@@ -65,6 +69,7 @@ class Reception:
         self._refused = refused
         self._store = store
         self._finish_all = finish_all
+        self.accepted: Accepted | None = None
         self._inspection = Inspection(collection.policy, name=self.name, type=type, length=length)
         self._length = length
         self._room = room
@@ -191,7 +196,8 @@ def finish_all(
             published.append(record.id)
             store.publish(staging, record.id)
         places = {reception.collection.name: reception.collection for reception in receptions}
-        catalog.write(lambda connection: _add(connection, records, places, also))
+        accepted = [one.accepted for one in receptions if isinstance(one, Reception)]
+        catalog.write(lambda connection: _add(connection, records, places, also, accepted))
     except BaseException:
         for file_id in published:
             # What cannot be removed now is a file without a record: the sweep finds it.
@@ -209,6 +215,7 @@ def _add(
     records: list[StoredFile],
     places: Mapping[str, Collection],
     also: Callable[[Connection, StoredFile], None] | None,
+    accepted: Sequence[Accepted | None],
 ) -> None:
     statements.add(connection, records)
     for name, place in places.items():
@@ -217,6 +224,9 @@ def _add(
     if also is not None:
         for record in records:
             also(connection, record)
+    for then in accepted:
+        if then is not None:
+            then(connection, records)
 
 
 def _record(reception: Receivable, facts: Facts, now: datetime) -> StoredFile:

@@ -36,8 +36,10 @@ from wharfinger.service.collections import Collection
 from wharfinger.service.events import EXPIRED, LINK_SPENT, READY, RECEIVED, REMOVED, Events
 from wharfinger.service.limits import Limiter, LimitSettings
 from wharfinger.service.links import DEFAULT_EXPIRES_IN, Links
+from wharfinger.service.living import Living
 from wharfinger.service.pacing import Pace
 from wharfinger.service.receiving import Reception, finish_all
+from wharfinger.service.replies import Replies
 from wharfinger.service.settings import Offload, WharfSettings, read_toml
 from wharfinger.service.sweeping import SweepReport, end_file, sweep
 from wharfinger.service.tokens import Tokens
@@ -61,6 +63,7 @@ class _Parts:
     store: Store
     catalog: Catalog
     keys: keyring.KeyRing
+    living: Living
 
 
 class Wharf:
@@ -120,6 +123,7 @@ class Wharf:
             narrowed=self.upload_links.narrowed,
             refused=self._note_refused_upload,
         )
+        self.replies = Replies(lambda: self._open().catalog, lambda: self._open().living, now)
         self.links = Links(
             lambda: self._open().catalog,
             lambda: self._open().keys,
@@ -505,6 +509,7 @@ class Wharf:
             self.uploads.close()
             if self._parts is not None and self._parts.pid == os.getpid():
                 self._parts.catalog.close()
+                self._parts.living.close()
             self._parts = None
         self.events.close()
 
@@ -594,6 +599,7 @@ class Wharf:
                     ),
                     keys=keyring.KeyRing(data / "keys"),
                     catalog=Catalog(self.settings.catalog_file),
+                    living=Living(data / "living"),
                 )
         except DataFolderError:
             raise

@@ -5,7 +5,7 @@ What the head declares is judged before a byte of the body is asked for.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
@@ -27,9 +27,12 @@ from wharfinger.protocol.forms import (
     PartEnd,
 )
 from wharfinger.service import Collection, Reception, StoredFile
+from wharfinger.service.receiving import Accepted
 from wharfinger.web.requests import RequestHead
 
 if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
     from wharfinger.stores.base import Buffer
 
 
@@ -58,6 +61,10 @@ class Intake(Protocol):
 
     def abort(self) -> None:
         """Give everything up. Harmless when it has ended."""
+        ...
+
+    def when_accepted(self, then: Callable[[Connection, Intaken], None]) -> None:
+        """Have something done in the transaction that records the files."""
         ...
 
 
@@ -142,6 +149,9 @@ class RawIntake:
     def abort(self) -> None:
         self._reception.abort()
 
+    def when_accepted(self, then: Callable[[Connection, Intaken], None]) -> None:
+        self._reception.accepted = lambda connection, files: then(connection, Intaken(files=files))
+
 
 class FormIntake:
     """The body is multipart/form-data: any number of files and fields, all or nothing.
@@ -161,6 +171,7 @@ class FormIntake:
         self._current: Reception | None = None
         self._unnamed = False
         self._fields: dict[str, str | list[str]] = {}
+        self._accepted: Accepted | None = None
 
     def write(self, data: Buffer) -> None:
         try:
@@ -177,15 +188,22 @@ class FormIntake:
                     "The form has no file.",
                     hint="Send it as a part with a filename, as curl -F does.",
                 )
+            self._receptions[0].accepted = self._accepted
             files = self._wharf.finish_all(self._receptions)
         finally:
             self.abort()
-        return Intaken(files=files, fields=self._fields, form=True)
+        return self._intaken(files)
 
     def abort(self) -> None:
         for reception in self._receptions:
             reception.abort()
         self._current = None
+
+    def when_accepted(self, then: Callable[[Connection, Intaken], None]) -> None:
+        self._accepted = lambda connection, files: then(connection, self._intaken(files))
+
+    def _intaken(self, files: list[StoredFile]) -> Intaken:
+        return Intaken(files=files, fields=self._fields, form=True)
 
     def _take(self, data: bytes) -> None:
         for event in self._parser.feed(data):

@@ -7,6 +7,7 @@ upload link share every handler behind it.
 from __future__ import annotations
 
 import contextlib
+from dataclasses import replace
 
 from wharfinger.catalog import Upload, UploadState
 from wharfinger.errors import NotFound, NotReady
@@ -20,6 +21,7 @@ from wharfinger.web.doors import Door
 from wharfinger.web.gate import Gate
 from wharfinger.web.handlers import deliver_stored
 from wharfinger.web.intake import Intaken, begin_intake
+from wharfinger.web.replaying import once
 from wharfinger.web.representing import base_url, file_record
 
 
@@ -31,7 +33,9 @@ def create(asked: Asked) -> Answer | Wanted:
 def options(asked: Asked) -> Answer:
     """OPTIONS /uploads/{collection}."""
     try:
-        return tus_handlers.options(asked, asked.parameters["collection"])
+        answer = tus_handlers.options(asked, asked.parameters["collection"])
+        more = resumable_handlers.announced(asked, asked.parameters["collection"])
+        return replace(answer, headers=(*answer.headers, *more))
     except NotFound:
         if "Access-Control-Request-Method" not in asked.head.headers:
             raise
@@ -45,17 +49,17 @@ def options_of_upload(asked: Asked) -> Answer:
 
 def state(asked: Asked) -> Answer:
     """HEAD /uploads/{collection}/{upload}."""
-    return state_of(asked, _door(asked))
+    return state_of(asked, _door_of_upload(asked))
 
 
 def append(asked: Asked) -> Answer | Wanted:
     """PATCH /uploads/{collection}/{upload}."""
-    return append_to(asked, _door(asked))
+    return append_to(asked, _door_of_upload(asked))
 
 
 def end(asked: Asked) -> Answer:
     """DELETE /uploads/{collection}/{upload}."""
-    return end_of(asked, _door(asked))
+    return end_of(asked, _door_of_upload(asked))
 
 
 def fetch(asked: Asked) -> Answer:
@@ -125,8 +129,12 @@ def receive(asked: Asked, door: Door) -> Answer | Wanted:
             headers=(("Location", str(records[0]["url"])),) if len(records) == 1 else (),
         )
 
-    intake = begin_intake(asked.wharf, asked.head, door.collection, door.principal.id)
-    return Wanted(intake, answer)
+    return once(
+        asked,
+        door,
+        lambda: begin_intake(asked.wharf, asked.head, door.collection, door.principal.id),
+        answer,
+    )
 
 
 def _door(asked: Asked) -> Door:
@@ -139,6 +147,13 @@ def _door(asked: Asked) -> Door:
         base=f"{base}/uploads/{collection}",
         still_open=lambda: Gate(asked.wharf).collection(asked.head, WRITE, collection),
     )
+
+
+def _door_of_upload(asked: Asked) -> Door:
+    try:
+        return _door(asked)
+    except NotFound:
+        raise NotFound from None  # as for an upload that is absent, whatever is
 
 
 def _is_of(principal: Principal, upload: Upload) -> bool:

@@ -1,0 +1,129 @@
+"""Idempotency-Key on a POST of files: sent again, it is answered as the first time.
+
+After draft-ietf-httpapi-idempotency-key-header. What makes two requests the same is what
+their heads say: method, address, media type (not the boundary of a form, which clients draw
+anew), Content-Disposition, length, and digests where they are sent. The bodies themselves
+are not compared: a client that uses one key for two files of one length and name gets the
+first answer, whose `sha256` tells.
+
+A stored answer is given before the body is asked for where the client waits to be asked
+(Expect: 100-continue); else the body is read and thrown away, because many clients lose an
+answer that comes while they send.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Final
+
+from wharfinger.errors import RequestError
+from wharfinger.protocol.content_type import parse_content_type
+from wharfinger.service.replies import Claimed, Reply
+from wharfinger.web.answers import Answer
+from wharfinger.web.asking import Asked, Wanted
+from wharfinger.web.doors import Door
+from wharfinger.web.intake import Intake, Intaken
+from wharfinger.web.requests import RequestHead
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
+    from wharfinger.stores.base import Buffer
+
+# A String of RFC 9651, as the draft has it, or the bare text that most clients send.
+_KEY: Final = re.compile(r'"((?:[ !#-\[\]-~]|\\["\\]){1,255})"|([!#-+\--~]{1,255})')
+
+_DIGESTS: Final = ("Content-Digest", "Repr-Digest")
+
+
+def once(
+    asked: Asked, door: Door, begin: Callable[[], Intake], answer: Callable[[Intaken], Answer]
+) -> Answer | Wanted:
+    """Return what `begin` and `answer` come to, or what they came to when they came before.
+
+    Raises:
+        RequestError: the key is malformed.
+        IdempotencyKeyReused: it was sent with another request.
+        RequestInProgress: that request is not over.
+    """
+    key = _key(asked.head)
+    if key is None:
+        return Wanted(begin(), answer)
+    whose = f"{door.principal.id}\0{door.link_id or ''}"
+    found = asked.wharf.replies.claim(whose, key, _fingerprint(asked.head))
+    if isinstance(found, Reply):
+        stored = Answer(status=found.status or 0, headers=found.headers, body=found.body)
+        expected = asked.head.headers.get("Expect", "").lower() == "100-continue"
+        return stored if expected else Wanted(_Discarding(), lambda _: stored)
+    try:
+        return Wanted(_Once(begin(), answer, found), answer)
+    except BaseException:
+        found.release()
+        raise
+
+
+class _Once:
+    """Takes a body in and stores the answer with its files; the key is free if that fails."""
+
+    def __init__(
+        self, intake: Intake, answer: Callable[[Intaken], Answer], claimed: Claimed
+    ) -> None:
+        self._intake = intake
+        self._answer = answer
+        self._claimed = claimed
+        intake.when_accepted(self._keep)
+
+    def write(self, data: Buffer) -> None:
+        self._intake.write(data)
+
+    def finish(self) -> Intaken:
+        intaken = self._intake.finish()
+        self._claimed.done()
+        return intaken
+
+    def abort(self) -> None:
+        try:
+            self._intake.abort()
+        finally:
+            self._claimed.release()
+
+    def _keep(self, connection: Connection, intaken: Intaken) -> None:
+        answer = self._answer(intaken)
+        assert isinstance(answer.body, bytes)  # noqa: S101 - records, as JSON
+        self._claimed.keep(connection, answer.status, answer.headers, answer.body)
+
+
+class _Discarding:
+    """Reads a body whose answer is known."""
+
+    def write(self, data: Buffer) -> None:
+        """Take no notice."""
+
+    def finish(self) -> None:
+        """Return nothing: the answer is known."""
+
+    def abort(self) -> None:
+        """Do nothing: nothing is kept."""
+
+
+def _key(head: RequestHead) -> str | None:
+    value = head.headers.single("Idempotency-Key")
+    if value is None:
+        return None
+    match = _KEY.fullmatch(value.strip())
+    if match is None:
+        raise RequestError(
+            "The Idempotency-Key is malformed.",
+            hint="1 to 255 visible ASCII characters, in quotes or without blanks and commas.",
+        )
+    quoted: str | None = match[1]
+    return match[2] if quoted is None else re.sub(r"\\(.)", r"\1", quoted)
+
+
+def _fingerprint(head: RequestHead) -> str:
+    fields = [head.headers.get(name, "") for name in ("Content-Disposition", *_DIGESTS)]
+    content_type = head.headers.get("Content-Type", "")
+    media_type = parse_content_type(content_type)[0] if content_type else ""
+    parts = (head.method, head.path, head.query, media_type, str(head.length), *fields)
+    return "\0".join(parts)
