@@ -143,7 +143,9 @@ REFUSED_UPLOADS = {
     "a malformed name": (
         "/uploads/files", b"x", {"Content-Disposition": 'attachment; filename="a'}, 400, "bad-request",
     ),
-    "a resumable protocol": ("/uploads/files", b"", {"Tus-Resumable": "1.0.0"}, 404, "not-found"),
+    "a tus creation without a length": (
+        "/uploads/files", b"", {"Tus-Resumable": "1.0.0"}, 400, "bad-request",
+    ),
 }  # fmt: skip
 
 
