@@ -36,7 +36,6 @@ from wharfinger.protocol.disposition import parse_disposition
 from wharfinger.protocol.resumable import boolean
 from wharfinger.service import StoredFile
 from wharfinger.service.uploads import Turn
-from wharfinger.web import handlers
 from wharfinger.web.answers import Answer, HeaderPairs, empty_answer
 from wharfinger.web.asking import Asked, Wanted
 from wharfinger.web.doors import Door
@@ -89,13 +88,13 @@ def create(asked: Asked, door: Door) -> Answer | Wanted:
             (*where, ("Content-Length", "0"), *standing(now), limits(asked, door.collection, now)),
         )
 
-    sink = _appending(asked, turn, last=last, digests=digests)
+    sink = _appending(asked, door, turn, last=last, digests=digests)
     sink.say(*where, limits(asked, door.collection, upload))
     return _wanted(asked, sink, created)
 
 
 def state(asked: Asked, door: Door, upload: Upload) -> Answer:
-    """Say where an upload stands (HEAD), or deliver what became of it (GET)."""
+    """Say where an upload stands, or what became of it."""
     headers = asked.head.headers
     if resumable.complete(headers) is not None or resumable.offset(headers) is not None:
         raise RequestError(
@@ -109,8 +108,6 @@ def state(asked: Asked, door: Door, upload: Upload) -> Answer:
         return empty_answer(204, (*standing(upload), limits(asked, door.collection, upload)))
     if upload.file_id is None:
         return final(asked, upload)
-    if asked.head.method == "GET":
-        return handlers.get_file(replace(asked, parameters={"id": upload.file_id}))
     answer = final(asked, upload)
     dropped = {"location", "content-type", "content-length"}
     kept = tuple(pair for pair in answer.headers if pair[0].lower() not in dropped)
@@ -141,7 +138,7 @@ def append(asked: Asked, door: Door, upload: Upload) -> Answer | Wanted:
         return _over(asked, door.upload(asked.wharf, upload.id), last=last)
     try:
         _check_place(turn, head, start=start, last=last)
-        sink = _appending(asked, turn, last=last, digests=digests)
+        sink = _appending(asked, door, turn, last=last, digests=digests)
     except (OffsetMismatch, InconsistentLength, Rejected) as error:
         turn.close()
         return refused(asked, upload.id, error)
@@ -259,10 +256,12 @@ def _digests(value: str | None) -> dict[str, bytes]:
     return {} if value is None else parse_digest(value)
 
 
-def _appending(asked: Asked, turn: Turn, *, last: bool, digests: dict[str, bytes]) -> Appending:
+def _appending(
+    asked: Asked, door: Door, turn: Turn, *, last: bool, digests: dict[str, bytes]
+) -> Appending:
     version = resumable.version(asked.head.headers)
     spoken = version if version in resumable.VERSIONS else None
-    return Appending(turn, last=last, digests=digests, version=spoken)
+    return Appending(turn, last=last, digests=digests, still_open=door.still_open, version=spoken)
 
 
 def _wanted(asked: Asked, sink: Appending, answer: Callable[[StoredFile | None], Answer]) -> Wanted:

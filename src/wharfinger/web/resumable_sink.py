@@ -33,6 +33,7 @@ class Appending:
         turn: the request's hold on the upload, at the right offset.
         last: whether the whole is complete with this body.
         digests: what its content must have; with any, nothing of it counts before all came.
+        still_open: asked before the whole becomes a file: raises what is in its way now.
         version: the version of the draft in which the client can be told something meanwhile.
         clock: a monotonic clock, in seconds.
     """
@@ -43,6 +44,7 @@ class Appending:
         *,
         last: bool,
         digests: Mapping[str, bytes],
+        still_open: Callable[[], object],
         version: int | None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -50,6 +52,7 @@ class Appending:
         self._last = last
         self._digests = digests
         self._hashers = {name: hashlib.new(_NAMES[name]) for name in digests}
+        self._still_open = still_open
         self._version = version
         self._clock = clock
         self._told = turn.offset
@@ -118,6 +121,7 @@ class Appending:
                 f"{upload.offset}.",
                 lengths=(upload.offset, upload.length),
             )
+        self._still_open()
         return turn.complete()
 
     def abort(self) -> None:
