@@ -16,7 +16,7 @@ from wharfinger import errors
 NAMES = {
     "Client", "Collection", "ContentTypeMismatch", "Download", "DownloadReport", "DownloadResult", "Facts", "Link", "Policy",
     "Principal", "ProfilePictureUploader", "Progress", "Rejected", "Reply", "StoredFile",
-    "Timeout", "UploadReport", "UploadResult", "Wharf", "WharfingerError", "__version__", "aio", "download", "download_file",
+    "Event", "UploadLink", "Timeout", "UploadReport", "UploadResult", "Wharf", "WharfingerError", "__version__", "aio", "download", "download_file",
     "download_many", "inspect",
     "upload", "upload_many",
 }  # fmt: skip

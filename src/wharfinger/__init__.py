@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from wharfinger.inspection import Facts
     from wharfinger.policy import Policy
     from wharfinger.recipes import ProfilePictureUploader, download_file
-    from wharfinger.service import Collection, Link, Principal, StoredFile, Wharf
+    from wharfinger.service import Collection, Event, Link, Principal, StoredFile, UploadLink, Wharf
 
 __all__ = [
     "Client",
@@ -41,6 +41,7 @@ __all__ = [
     "Download",
     "DownloadReport",
     "DownloadResult",
+    "Event",
     "Facts",
     "Link",
     "Policy",
@@ -51,6 +52,7 @@ __all__ = [
     "Reply",
     "StoredFile",
     "Timeout",
+    "UploadLink",
     "UploadReport",
     "UploadResult",
     "Wharf",
@@ -75,7 +77,9 @@ _HOMES = {
     "wharfinger.inspection": ("Facts",),
     "wharfinger.policy": ("Policy",),
     "wharfinger.recipes": ("ProfilePictureUploader", "download_file"),
-    "wharfinger.service": ("Collection", "Link", "Principal", "StoredFile", "Wharf"),
+    "wharfinger.service": (
+        "Collection", "Event", "Link", "Principal", "StoredFile", "UploadLink", "Wharf",
+    ),
 }  # fmt: skip
 _MODULES = ("aio",)
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
