@@ -102,8 +102,10 @@ def test_what_is_refused_by_its_head_is_no_event_because_nothing_came(wharf: Wha
 
 def test_a_refused_upload_of_several_requests_is_an_event(wharf: Wharf) -> None:
     upload = wharf.uploads.create("files", protocol="tus", owner="user:7", name="a.txt", length=100)
-    with wharf.uploads.take(upload.id) as turn, pytest.raises(Rejected):
+    with wharf.uploads.take(upload.id) as turn:
         turn.write(PNG + bytes(100 - len(PNG)))
+        with pytest.raises(Rejected):
+            turn.complete()
     (event,) = wharf.events.since(0)
     assert (event.type, event.file["id"]) == ("file.refused", upload.id)
 
