@@ -251,6 +251,8 @@ async def _batches(receive: Receive) -> AsyncIterator[bytes]:
     while more:
         message = await receive()
         if message["type"] == "http.disconnect":
+            if gathered:  # an upload that goes on later has come as far as this
+                yield b"".join(gathered)
             raise ConnectionResetError("the client left")
         piece = cast("bytes", message.get("body", b""))
         more = message.get("more_body", False)

@@ -68,14 +68,17 @@ def running(kind: str, wharf: Wharf, trusted: Sequence[str] = ()) -> Iterator[st
 
 
 @contextlib.contextmanager
-def stand_alone(wharf: Wharf, *, most: int = 512, trusted: Sequence[str] = ()) -> Iterator[str]:
+def stand_alone(
+    wharf: Wharf, *, most: int = 512, trusted: Sequence[str] = (), interim: bool | None = None
+) -> Iterator[str]:
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever)
     thread.start()
     sock = listener()
 
     async def begin(pool: ThreadPoolExecutor) -> aiohttp_web.ServerRunner:
-        shell = Shell(WebInterface(wharf, proxies=Proxies(trusted)), pool, pool)
+        interface = WebInterface(wharf, proxies=Proxies(trusted))
+        shell = Shell(interface, pool, pool, interim=interim)
         server = Server(shell, most=most, access_log=None, auto_decompress=False)
         runner = aiohttp_web.ServerRunner(server, shutdown_timeout=1)
         await runner.setup()

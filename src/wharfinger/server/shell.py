@@ -35,6 +35,8 @@ BATCH: Final = 1 * MIB
 GATHER_SECONDS: Final = 0.2
 # A sender that is silent for so long has gone, whatever its socket says.
 SILENCE_SECONDS: Final = 60
+# What a body that ends too early is to aiohttp, and to us.
+_CUT: Final = (web.RequestPayloadError, LengthMismatch, ConnectionError)
 _REASONS: Final = {104: "Upload Resumption Supported"}
 
 
@@ -132,7 +134,7 @@ class Shell:
                 if answer is not None:
                     return answer
                 await self._say(request, exchange)
-        except (web.RequestPayloadError, LengthMismatch, ConnectionError, TimeoutError):
+        except (*_CUT, TimeoutError):
             return await self._run(exchange.cut_short)
         return await asyncio.get_running_loop().run_in_executor(self._finishing, exchange.finish)
 
@@ -195,8 +197,13 @@ async def batches(content: StreamReader) -> AsyncIterator[bytes]:
     gathered: list[bytes] = []
     size = 0
     while True:
-        async with asyncio.timeout(SILENCE_SECONDS):
-            piece = await content.readany()
+        try:
+            async with asyncio.timeout(SILENCE_SECONDS):
+                piece = await content.readany()
+        except _CUT:
+            if left := _left_in(content):
+                yield left
+            raise
         if not piece:
             return
         deadline = loop.time() + GATHER_SECONDS
@@ -210,9 +217,18 @@ async def batches(content: StreamReader) -> AsyncIterator[bytes]:
                     piece = await content.readany()
             except TimeoutError:
                 break
+            except _CUT:
+                # An upload that can be gone on with has come as far as this.
+                yield b"".join((*gathered, _left_in(content)))
+                raise
         yield b"".join(gathered) if len(gathered) > 1 else gathered[0]
         gathered.clear()
         size = 0
+
+
+def _left_in(content: StreamReader) -> bytes:
+    """Return what came before the connection broke: aiohttp raises before it gives it."""
+    return b"".join(content._buffer)[content._buffer_offset :]  # noqa: SLF001 - no other way
 
 
 def _head(request: web.BaseRequest) -> RequestHead:

@@ -89,7 +89,8 @@ def create(asked: Asked, door: Door) -> Answer | Wanted:
         )
 
     sink = _appending(asked, door, turn, last=last, digests=digests)
-    sink.say(*where, limits(asked, door.collection, upload))
+    if asked.head.length != 0:
+        sink.say(*where, limits(asked, door.collection, upload))
     return _wanted(asked, sink, created)
 
 
