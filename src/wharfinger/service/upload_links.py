@@ -125,8 +125,13 @@ class UploadLinks:
             raise NotFound
         return self._with_url(link)
 
-    def redeem(self, token: str) -> UploadLink:
+    def redeem(self, token: str, *, used_up: bool = False) -> UploadLink:
         """Return the link that the last part of a link's address stands for; nothing is counted.
+
+        Args:
+            token: the last part of the address, as it came.
+            used_up: a link that takes nothing more is good, too: for whoever asks what
+                became of an upload.
 
         Raises:
             NotFound: forged, unknown, revoked, expired or used up, or its collection is gone:
@@ -143,7 +148,9 @@ class UploadLinks:
             hmac.compare_digest(_signature(key, link_id, collection), signature)
             for key in self._keys().current()
         ]
-        if not any(genuine) or link is None or self._place(link) is None:
+        if not any(genuine) or link is None or link.expires_at <= self._now():
+            raise NotFound
+        if self._place(link) is None and not (used_up and link.collection in self._collections):
             raise NotFound
         return self._with_url(link)
 

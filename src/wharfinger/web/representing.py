@@ -24,6 +24,18 @@ def file_record(stored: StoredFile, base: str) -> dict[str, object]:
     }
 
 
+def file_receipt(stored: StoredFile) -> dict[str, object]:
+    """Return what whoever sent a file by a link is told of it: nothing of where it lies."""
+    return {
+        "name": stored.name,
+        "size": stored.size,
+        "type": stored.type,
+        "sha256": stored.sha256,
+        "state": stored.state.value,
+        "received_at": timestamp(stored.created_at),
+    }
+
+
 def link_record(link: Link, url: str) -> dict[str, object]:
     """Return a link's record."""
     return {

@@ -23,7 +23,7 @@ from wharfinger.service.refusals import error_of
 from wharfinger.service.uploads import IDLE
 from wharfinger.web.answers import Answer, HeaderPairs, json_answer
 from wharfinger.web.asking import Asked
-from wharfinger.web.representing import base_url, file_record
+from wharfinger.web.representing import base_url, file_receipt, file_record
 
 
 def limits(asked: Asked, collection: str, upload: Upload | None = None) -> tuple[str, str]:
@@ -44,15 +44,22 @@ def standing(upload: Upload) -> HeaderPairs:
     return tuple(pairs)
 
 
-def stored_answer(asked: Asked, stored: StoredFile) -> Answer:
-    """Return the answer that completes an upload: as to a raw body, and that it is complete."""
+def stored_answer(asked: Asked, stored: StoredFile, link_id: str | None) -> Answer:
+    """Return the answer that completes an upload: as to a raw body, and that it is complete.
+
+    To whoever sends by a link it is a receipt.
+    """
     if stored.state not in {FileState.READY, FileState.CHECKING}:
         raise NotReady(f"The file is {stored.state.value}.")
-    record = file_record(stored, base_url(asked.wharf, asked.head))
-    url, size = str(record["url"]), str(stored.size)
+    where: HeaderPairs = ()
+    if link_id is None:
+        record = file_record(stored, base_url(asked.wharf, asked.head))
+        where = (("Location", str(record["url"])), ("Content-Location", str(record["url"])))
+    else:
+        record = file_receipt(stored)
+    size = str(stored.size)
     headers: HeaderPairs = (
-        ("Location", url),
-        ("Content-Location", url),
+        *where,
         ("Upload-Complete", boolean(True)),
         ("Upload-Offset", size),
         ("Upload-Length", size),
@@ -66,7 +73,7 @@ def stored_answer(asked: Asked, stored: StoredFile) -> Answer:
 def final(asked: Asked, upload: Upload) -> Answer:
     """Return the answer to a whole upload once more, be it a success or not. Raises NotFound."""
     if upload.file_id is not None:
-        return stored_answer(asked, asked.wharf.info(upload.file_id))
+        return stored_answer(asked, asked.wharf.info(upload.file_id), upload.link_id)
     return refused(asked, upload.id, error_of(upload))
 
 

@@ -81,7 +81,7 @@ def create(asked: Asked, door: Door) -> Answer | Wanted:
 
     def created(stored: StoredFile | None) -> Answer:
         if stored is not None:
-            return stored_answer(asked, stored)
+            return stored_answer(asked, stored, door.link_id)
         now = turn.upload
         return empty_answer(
             201,
@@ -149,7 +149,7 @@ def append(asked: Asked, door: Door, upload: Upload) -> Answer | Wanted:
 
     def appended(stored: StoredFile | None) -> Answer:
         if stored is not None:
-            return stored_answer(asked, stored)
+            return stored_answer(asked, stored, door.link_id)
         now = turn.upload
         return empty_answer(204, (*standing(now), limits(asked, door.collection, now)))
 

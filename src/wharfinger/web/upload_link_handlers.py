@@ -8,20 +8,22 @@ owner. A link that has ended, is used up or never was gets one answer.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Final
 
 from wharfinger.errors import NotFound, RequestError, TooManyRequests, WharfingerError
 from wharfinger.protocol.problems import problem
-from wharfinger.service import SHARE, WRITE, FileState, Principal, StoredFile, UploadLink
+from wharfinger.service import SHARE, WRITE, FileState, Principal, UploadLink
 from wharfinger.service.upload_links import LinkReceiver
 from wharfinger.web import resumable_handlers, tus_handlers, uploading
-from wharfinger.web.answers import Answer, HeaderPairs, json_answer
+from wharfinger.web.answers import Answer, HeaderPairs, empty_answer, json_answer
 from wharfinger.web.asking import Asked, JsonBody, Wanted
 from wharfinger.web.doors import Door
 from wharfinger.web.intake import Intaken, begin_intake
 from wharfinger.web.page import NO_ROBOTS, error_page
 from wharfinger.web.page_choice import VARY, wants_page
-from wharfinger.web.representing import base_url, timestamp
+from wharfinger.web.replaying import once
+from wharfinger.web.representing import base_url, file_receipt, timestamp
 from wharfinger.web.requests import RequestHead
 from wharfinger.web.upload_page import receipt_page, refusal_page, upload_page
 
@@ -53,8 +55,9 @@ def send_by_link(asked: Asked) -> Answer | Wanted:
         link = _redeemed(asked)
     except (NotFound, TooManyRequests) as error:
         return _dead(asked.turn.judged(error, link=True), head)
+    door = _door(asked, link)
     if tus_handlers.is_spoken(head) or resumable_handlers.is_spoken(head):
-        return uploading.receive(asked, _door(asked, link))
+        return uploading.receive(asked, door)
 
     def answer(intaken: Intaken) -> Answer:
         return _receipt(asked, link, intaken)
@@ -75,25 +78,51 @@ def send_by_link(asked: Asked) -> Answer | Wanted:
     return Wanted(intake, answer, refused)
 
 
+def upload_by_link_options(asked: Asked) -> Answer:
+    """OPTIONS /u/{token}."""
+    try:
+        collection = asked.wharf.upload_links.redeem(asked.parameters["token"]).collection
+        answer = tus_handlers.options(asked, collection)
+        more = resumable_handlers.announced(asked, collection)
+        return replace(answer, headers=(*answer.headers, *more))
+    except NotFound:
+        if "Access-Control-Request-Method" not in asked.head.headers:
+            raise
+        return empty_answer(204)  # a browser asks before its page may see the 404
+
+
+def options_of_upload_by_link(asked: Asked) -> Answer:
+    """OPTIONS /u/{token}/{upload}, whether there is such an upload or not."""
+    return upload_by_link_options(asked)
+
+
 def upload_by_link_state(asked: Asked) -> Answer:
-    """HEAD and GET /u/{token}/{upload}."""
-    return uploading.state_of(asked, _door(asked, _redeemed(asked)))
+    """HEAD /u/{token}/{upload}."""
+    return uploading.state_of(asked, _door_of_upload(asked))
 
 
 def upload_by_link_append(asked: Asked) -> Answer | Wanted:
     """PATCH /u/{token}/{upload}."""
-    return uploading.append_to(asked, _door(asked, _redeemed(asked)))
+    return uploading.append_to(asked, _door_of_upload(asked))
 
 
 def upload_by_link_end(asked: Asked) -> Answer:
     """DELETE /u/{token}/{upload}."""
-    return uploading.end_of(asked, _door(asked, _redeemed(asked)))
+    return uploading.end_of(asked, _door_of_upload(asked))
 
 
-def _redeemed(asked: Asked) -> UploadLink:
-    link = asked.wharf.upload_links.redeem(asked.parameters["token"])
+def _redeemed(asked: Asked, *, used_up: bool = False) -> UploadLink:
+    link = asked.wharf.upload_links.redeem(asked.parameters["token"], used_up=used_up)
     asked.turn.link(link.id)
     return link
+
+
+def _door_of_upload(asked: Asked) -> Door:
+    # With its last file a link is used up, and its sender may still ask what became of that.
+    try:
+        return _door(asked, _redeemed(asked, used_up=True))
+    except NotFound as error:
+        raise asked.turn.judged(error, link=True) from None
 
 
 def _door(asked: Asked, link: UploadLink) -> Door:
@@ -104,6 +133,7 @@ def _door(asked: Asked, link: UploadLink) -> Door:
         principal=Principal(id=f"link:{link.id}", scopes=frozenset({WRITE})),
         base=f"{base_url(asked.wharf, asked.head)}/u/{token}",
         link_id=link.id,
+        still_open=lambda: asked.wharf.upload_links.redeem(token),
     )
 
 
@@ -112,21 +142,9 @@ def _receipt(asked: Asked, link: UploadLink, intaken: Intaken) -> Answer:
     status = 201 if ready else 202
     if wants_page(asked.head):
         return receipt_page(status, intaken.files, more=_takes_more(asked, link))
-    receipts = [receipt(stored) for stored in intaken.files]
+    receipts = [file_receipt(stored) for stored in intaken.files]
     document: Mapping[str, object] = {"files": receipts} if intaken.form else receipts[0]
     return json_answer(status, document, headers=(NO_ROBOTS, VARY))
-
-
-def receipt(stored: StoredFile) -> dict[str, object]:
-    """Return what a sender is told of a file that arrived."""
-    return {
-        "name": stored.name,
-        "size": stored.size,
-        "type": stored.type,
-        "sha256": stored.sha256,
-        "state": stored.state.value,
-        "received_at": timestamp(stored.created_at),
-    }
 
 
 def _takes_more(asked: Asked, link: UploadLink) -> bool:
