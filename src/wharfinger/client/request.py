@@ -17,8 +17,9 @@ from wharfinger._version import __version__
 from wharfinger.errors import AddressRefused, BadResponse, ResponseError, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
+    from wharfinger.net.http1 import Head
     from wharfinger.net.spans import Piece
     from wharfinger.net.urls import Url
     from wharfinger.protocol.headers import Headers
@@ -76,6 +77,7 @@ class Request:
     """One request. `ours` are the fields of the transfer, `theirs` those bound to the origin.
 
     `codings` are the content codings that are accepted. `repeatable` says that the server takes it twice as well as once (RFC 9110 section 9.2.2).
+    `on_interim` is called with each answer before the final one.
     """
 
     method: str
@@ -85,6 +87,7 @@ class Request:
     body: Body | None = None
     repeatable: bool = False
     codings: str = "identity"
+    on_interim: Callable[[Head], None] | None = None
 
     @property
     def again(self) -> bool:

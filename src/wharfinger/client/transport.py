@@ -206,6 +206,7 @@ class Transport:
                 watch,
                 chunked=body is not None and body.length is None,
                 expect=_EXPECT_SECONDS if asks else 0.0,
+                on_interim=request.on_interim,
             )
         except BaseException as error:
             connection.close()

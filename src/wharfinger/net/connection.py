@@ -173,6 +173,7 @@ class GuardedConnection:
         *,
         chunked: bool = False,
         expect: float = 0.0,
+        on_interim: Callable[[Head], None] | None = None,
     ) -> tuple[Head, BodyReader, bool]:
         """Send one request and return the head of its answer, its body, and whether all was sent.
 
@@ -180,6 +181,7 @@ class GuardedConnection:
         more than what was under way) and an answer is looked for when the peer closes early.
         When the request says `Expect: 100-continue`, its body waits for the peer's word, but
         not longer than `expect` seconds (RFC 9110 section 10.1.1: servers may ignore it).
+        `on_interim` is called with each answer before the final one.
 
         Raises:
             Interrupted: the peer closed without an answer.
@@ -188,7 +190,9 @@ class GuardedConnection:
         """
         if self.wire is None:
             raise ConnectFailed("The connection is closed.")
-        exchange = Exchange(wire=self.wire, waiting=waiting, clock=self.clock)
+        exchange = Exchange(
+            wire=self.wire, waiting=waiting, clock=self.clock, on_interim=on_interim
+        )
         answer = exchange.run(method, request, body, chunked=chunked, expect=expect)
         self.used = True
         self.ignores_expect = exchange.ignores_expect
@@ -260,6 +264,7 @@ def _check_peer(sock: socket.socket, checked: Checked) -> None:
         raise AddressRefused("The connection was led to another address than the checked one.")
 
 
+_NO_TLS: Final = "That port does not speak TLS; perhaps the address begins with http://."
 _UNREACHED: Final = "Check the name and the port, and whether the server runs."
 
 
@@ -273,7 +278,10 @@ def _connect_error(
     if isinstance(error, ssl.SSLCertVerificationError):
         return tls.distrusted(shown, error)
     if isinstance(error, ssl.SSLError):
-        return ConnectFailed(f"TLS with {shown} failed: {error.reason or error}.")
+        return ConnectFailed(
+            f"TLS with {shown} failed: {error.reason or error}.",
+            hint=_NO_TLS if error.reason in {"WRONG_VERSION_NUMBER", "HTTP_REQUEST"} else None,
+        )
     reason = getattr(error, "strerror", None) or str(error)
     return ConnectFailed(f"{place} cannot be reached: {reason}.", hint=_UNREACHED)
 

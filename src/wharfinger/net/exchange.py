@@ -18,7 +18,7 @@ from wharfinger.net.spans import FileSpan
 from wharfinger.net.wire import PeerClosed
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from wharfinger.net.http1 import Head
     from wharfinger.net.patience import Clock, Patience
@@ -26,7 +26,10 @@ if TYPE_CHECKING:
     from wharfinger.net.wire import Wire
 
 _MAX_INTERIM: Final = 20  # more is a peer that plays for time
-_CONTINUE: Final = 100
+# Progress of an upload is told once in a while, and a large one is long under way.
+_MAX_PROGRESS: Final = 10_000
+_PROGRESS: Final = 104
+_WORDS: Final = frozenset({100, _PROGRESS})  # what says that the body is wanted
 _SWITCHING_PROTOCOLS: Final = 101
 _FIRST_ERROR: Final = 400
 
@@ -55,8 +58,9 @@ class Waiting(Protocol):
 class Exchange:
     """One request and its answer.
 
-    `interims` counts the answers that came before the final one, `ignores_expect` tells
-    that the peer was asked for a word before the body and said none.
+    `interims` counts the answers that came before the final one, each of which
+    `on_interim` is called with; `ignores_expect` tells that the peer was asked for a word before the body and
+    said none.
     """
 
     wire: Wire
@@ -65,6 +69,8 @@ class Exchange:
     early: Head | None = None
     interims: int = 0
     ignores_expect: bool = False
+    on_interim: Callable[[Head], None] | None = None
+    progress: int = 0
 
     def run(
         self,
@@ -93,9 +99,7 @@ class Exchange:
         except PeerClosed as error:  # and no other: a callback may raise an OSError of its own
             broken = error
         try:
-            answer = self.early or read_final(
-                self.wire, self.waiting.head(), interims=self.interims
-            )
+            answer = self.early or self._final()
         except (Interrupted, TransferTimeout) as error:
             if broken is None:
                 raise
@@ -134,14 +138,25 @@ class Exchange:
                 return
             head = read_head(self.wire, patience)
             self._take(head)
-            if head.status == _CONTINUE:
+            if head.status in _WORDS:
                 return
 
+    def _final(self) -> Head:
+        patience = self.waiting.head()
+        while self.early is None:
+            self._take(read_head(self.wire, patience))
+        return self.early
+
     def _take(self, head: Head) -> None:
-        if _interim(head):
-            self.interims = _one_more(self.interims)
-        else:
+        if not _interim(head):
             self.early = head
+            return
+        if head.status == _PROGRESS and self.progress < _MAX_PROGRESS:
+            self.progress += 1
+        else:
+            self.interims = _one_more(self.interims)
+        if self.on_interim is not None:
+            self.on_interim(head)
 
 
 def read_head(wire: Wire, patience: Patience) -> Head:
