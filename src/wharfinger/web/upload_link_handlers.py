@@ -66,16 +66,20 @@ def send_by_link(asked: Asked) -> Answer | Wanted:
         return _refusal(error, plain, head)
 
     left = _MAX_FILES if link.files_left is None else min(link.files_left, _MAX_FILES)
+    receiver = LinkReceiver(asked.wharf, link)
     try:
-        intake = begin_intake(
-            LinkReceiver(asked.wharf, link), head, link.collection, link.owner, max_files=left
+        outcome = once(
+            asked,
+            door,
+            lambda: begin_intake(receiver, head, link.collection, link.owner, max_files=left),
+            answer,
         )
     except WharfingerError as error:
         found = problem(error, method=head.method)
         return _refusal(
             error, Answer(status=found.status, headers=found.headers, body=found.body), head
         )
-    return Wanted(intake, answer, refused)
+    return replace(outcome, refused=refused) if isinstance(outcome, Wanted) else outcome
 
 
 def upload_by_link_options(asked: Asked) -> Answer:
