@@ -8,6 +8,7 @@ import re
 import socket
 import struct
 import threading
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -251,3 +252,30 @@ def test_a_broken_client_costs_nothing_but_its_socket(
     log = served.log.read_text("utf-8")
     assert "Traceback" not in log
     assert "rror" not in log
+
+
+def test_a_client_that_never_reads_is_not_kept_for_ever(tmp_path: Path) -> None:
+    soon = "import wharfinger.server.worker as w; w._UNREAD_SECONDS = 2"
+    with serve(tmp_path / "data", before=soon) as served:
+        kind = {"Content-Type": "application/octet-stream"}
+        path = served.browser.ask("POST", "/uploads/files", CONTENT, kind).json()["url"]
+        request = f"GET {path} HTTP/1.1\r\nHost: x\r\n".encode() + served.authorization + b"\r\n"
+
+        def asking() -> socket.socket:
+            sock = socket.socket()
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 8192)
+            sock.connect(("127.0.0.1", served.port))
+            sock.settimeout(10)
+            sock.sendall(request)
+            return sock
+
+        def held() -> int:
+            return sum("/data/files/" in name for name in served.open_files())
+
+        with asking(), asking() as slow:
+            eventually(lambda: held() == 2, "both get the file")
+            for _ in range(40):  # who reads, however slowly, is served
+                assert slow.recv(65536)
+                time.sleep(0.1)
+            eventually(lambda: held() == 1, "the other one is given up", seconds=20)
+            assert slow.recv(65536)

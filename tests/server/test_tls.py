@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 import http.client
 import json
@@ -11,6 +12,7 @@ import socket
 import ssl
 import struct
 import subprocess
+import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -233,3 +235,50 @@ def test_a_wrong_certificate_keeps_the_server_from_starting_and_makes_nothing(
     assert done.code == 2
     assert "There is no file" in done.err
     assert not (tmp_path / "data").exists()
+
+
+SILENT = 300
+
+
+def test_the_silent_shut_out_nobody_and_cost_little(
+    files: Certificate, authority: Authority, tmp_path: Path
+) -> None:
+    options = ("--tls-cert", str(files.chain), "--tls-key", str(files.key))
+    fewer = "import wharfinger.server.accepting as a; a.MOST_HANDSHAKES = 150"
+    with contextlib.ExitStack() as stack:
+        served = stack.enter_context(serve(tmp_path / "data", *options, before=fewer))
+        before = served.memory("VmRSS")
+        silent = []
+        for _ in range(SILENT):
+            sock = stack.enter_context(served.connect(10))
+            silent.append(sock)
+            if not len(silent) % 50:  # as many as are accepted in one go, or fewer
+                time.sleep(0.1)
+        assert ask(served, authority.trusting, "GET", "/health/live")[0] == 200
+        assert sum(name.startswith("socket:") for name in served.open_files()) < 170
+        # It was 300 KiB each.
+        assert served.memory("VmRSS") - before < 150 * 150 * 1024
+        silent[0].settimeout(5)
+        with contextlib.suppress(ConnectionResetError):
+            assert silent[0].recv(1) == b""  # the oldest made room
+        silent[-1].setblocking(False)
+        with pytest.raises(BlockingIOError):
+            silent[-1].recv(1)
+        assert "Traceback" not in served.log.read_text("utf-8")
+
+
+def test_without_descriptors_accepting_goes_on_a_little_later(
+    files: Certificate, authority: Authority, tmp_path: Path
+) -> None:
+    options = ("--tls-cert", str(files.chain), "--tls-key", str(files.key))
+    few = "import resource; resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))"
+    with serve(tmp_path / "data", *options, before=few) as served:
+        silent = [served.connect(10) for _ in range(80)]
+        eventually(
+            lambda: "no connection can be accepted now" in served.log.read_text("utf-8"),
+            "it says so",
+        )
+        for sock in silent:
+            sock.close()
+        assert ask(served, authority.trusting, "GET", "/health/live")[0] == 200
+        assert served.log.read_text("utf-8").count("no connection can be accepted") < 10

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from wharfinger.errors import WharfingerError
+from wharfinger.server.accepting import LEAST_HANDSHAKES, MOST_HANDSHAKES, SecureAccepting
 from wharfinger.server.certificates import Certificate, keep_fresh
 from wharfinger.server.connections import Server
 from wharfinger.server.shell import Shell
@@ -33,13 +34,14 @@ _MOST_DESCRIPTORS: Final = 65_536
 _SWEEP_SECONDS: Final = 600
 _DELIVER_SECONDS: Final = 1.0
 _LONGEST_DELIVER_SECONDS: Final = 30.0
-_HANDSHAKE_SECONDS: Final = 15
 # Transfers that run get this long to finish after a stop was asked for.
 _STOP_SECONDS: Final = 30
 # And what is cancelled then, this long to clean up.
 _CANCEL_SECONDS: Final = 2
 # Idle connections cost a socket each; nginx keeps them 75 s.
 _KEEPALIVE_SECONDS: Final = 75
+# As patient as with senders, and twice that: a player may pause. nginx gives up after 60 s.
+_UNREAD_SECONDS: Final = 120
 _MAX_HEADER_LINE: Final = 16 * 1024
 _READ_BUFFER: Final = 256 * 1024
 
@@ -126,13 +128,13 @@ class Worker:
 
     async def _accept(
         self, server: Server, context: ssl.SSLContext | None
-    ) -> asyncio.base_events.Server:
+    ) -> asyncio.base_events.Server | SecureAccepting:
+        give_up_on_silent_readers(self.listener)
+        if context is not None:
+            most = min(MOST_HANDSHAKES, max(LEAST_HANDSHAKES, _descriptors() // 8))
+            return SecureAccepting(self.listener, server, context, most=most)
         accepting = await asyncio.get_running_loop().create_server(
-            server,
-            sock=self.listener,
-            backlog=_ACCEPT_AT_ONCE,
-            ssl=context,
-            ssl_handshake_timeout=None if context is None else _HANDSHAKE_SECONDS,
+            server, sock=self.listener, backlog=_ACCEPT_AT_ONCE
         )
         self.listener.listen(_BACKLOG)  # the kernel's queue, which asyncio has just shortened
         return accepting
@@ -145,6 +147,17 @@ async def stop_accepting(listener: socket.socket) -> None:
     """
     asyncio.get_running_loop().remove_reader(listener)
     await asyncio.sleep(0)
+
+
+def give_up_on_silent_readers(listener: socket.socket) -> None:
+    """Have the system end connections whose other end has taken nothing for `_UNREAD_SECONDS`.
+
+    Such a client, gone or never reading, would keep its connection, the file and a claim on its
+    link for as long as it likes. The sockets that are accepted have it from the listener.
+    """
+    option: int | None = getattr(socket, "TCP_USER_TIMEOUT", None)  # Linux
+    if option is not None and listener.family in (socket.AF_INET, socket.AF_INET6):
+        listener.setsockopt(socket.IPPROTO_TCP, option, _UNREAD_SECONDS * 1000)
 
 
 def _descriptors() -> int:
