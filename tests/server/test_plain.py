@@ -74,6 +74,15 @@ def test_both_ways_give_the_same_answer(served: Served, path: str) -> None:
     assert plain.endswith(CONTENT)
 
 
+@pytest.mark.parametrize("twice", ["Authorization:", "X-Sendfile-Type:"])
+def test_an_empty_line_is_a_line(served: Served, path: str, twice: str) -> None:
+    exchange(served, request(served, path))
+    more = ("X-Sendfile-Type: X-Accel-Redirect",) if "Sendfile" in twice else ()
+    remembered = exchange(served, request(served, path, twice, *more))[0]
+    ordinary = exchange(served, request(served, path, twice, *more, "X-Unknown: 1"))[0]
+    assert parts(remembered) == parts(ordinary)
+
+
 def test_pipelined_requests_are_answered_in_their_order(served: Served, path: str) -> None:
     other = add(served)
     asked = [path, other, path, "/files/absent", other]

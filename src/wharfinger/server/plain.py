@@ -45,20 +45,21 @@ def plain_answer(
         return None
     if not path.startswith("/files/") or "%" in path or "?" in path or "#" in path:
         return None
-    authorization = offered = ""
+    authorization: str | None = None
+    offered: str | None = None
     for name, value in request.headers.items():
         lower = name.lower()
         if lower not in _HARMLESS:
             if lower == "connection" and value.lower() == "keep-alive":
                 continue
-            if lower != "x-sendfile-type" or offered:
+            if lower != "x-sendfile-type" or offered is not None:
                 return None
             offered = value
         if lower == "authorization":
-            if authorization:
+            if authorization is not None:  # two lines, also when one is empty
                 return None
             authorization = value
-    kept = memory.find(path, authorization)
+    kept = memory.find(path, authorization or "")
     if kept is None:
         return None
     response: web.StreamResponse | None
