@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import resource
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -208,6 +209,41 @@ def test_the_max_age_of_a_public_file_that_ends_counts_down(tmp_path: Path, cloc
         clock.forward(40)
         assert asking.at_once(head) is None
         assert ("Cache-Control", "public, max-age=60, immutable") in asking.ask(head).headers
+
+
+def test_a_public_file_is_not_remembered_past_its_end(tmp_path: Path, clock: Clock) -> None:
+    ending = Collection(name="ending", policy=Policy.anything(), visibility="public", expires_in=10)
+    with make_wharf(tmp_path / "data", clock=clock, collections=(*COLLECTIONS, ending)) as wharf:
+        asking = Asking(wharf, "ending")
+        head = asking.head(fields={"Authorization": ""})
+        clock.forward(9.5)
+        asking.ask(head)
+        assert asking.at_once(head) is not None
+        clock.forward(0.5)
+        assert asking.at_once(head) is None
+        assert asking.ask(head).status == 401
+
+
+def test_who_never_asks_for_what_is_remembered_keeps_no_file_open(wharf: Wharf) -> None:
+    asking = Asking(wharf)
+    asking.interface = WebInterface(wharf, remembers=False)
+    asking.ask().close()
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    asking.ask().close()
+    assert asking.at_once() is None
+    assert len(list(Path("/proc/self/fd").iterdir())) == before
+
+
+def test_few_files_are_kept_open_where_there_are_few_descriptors(
+    wharf: Wharf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(resource, "getrlimit", lambda _what: (16, 16))
+    asking = Asking(wharf)
+    for number in range(5):
+        # An address of its own for each: the token is asked as "Bearer  x", "Bearer   x" and so on.
+        line = f"Bearer {' ' * number}{asking.secret}"
+        asking.ask(asking.head(fields={"Authorization": line})).close()
+    assert len(asking.interface.memory._entries) == 2
 
 
 def test_nothing_is_believed_for_longer_than_a_minute(

@@ -44,7 +44,8 @@ class Application:
     def init_app(self, app: Flask, *, wharf: Wharf | None = None) -> None:
         """Make the extension work in this application. Raises ConfigError."""
         wharf = wharf or wharf_from(app)
-        app.extensions["wharfinger"] = State(wharf, WebInterface(wharf, proxies=proxies_from(app)))
+        interface = WebInterface(wharf, proxies=proxies_from(app), remembers=False)
+        app.extensions["wharfinger"] = State(wharf, interface)
         if WharfingerError not in app.error_handler_spec[None][None]:  # the application's own wins
             app.register_error_handler(WharfingerError, _error_response)
 

@@ -28,7 +28,7 @@ from wharfinger.web.gate import Gate
 from wharfinger.web.intake import short_body
 from wharfinger.web.limiting import FREE, Limiting
 from wharfinger.web.proxies import NOBODY, Proxies
-from wharfinger.web.remembering import Kept, Memory
+from wharfinger.web.remembering import MOST, Kept, Memory
 from wharfinger.web.requests import RequestHead
 
 log = logging.getLogger("wharfinger")
@@ -40,14 +40,15 @@ class WebInterface:
     Args:
         wharf: the service.
         proxies: those that are believed what they say of the clients behind them.
+        remembers: whether the shell asks for answers at once: then small files stay open.
     """
 
-    def __init__(self, wharf: Wharf, *, proxies: Proxies = NOBODY) -> None:
+    def __init__(self, wharf: Wharf, *, proxies: Proxies = NOBODY, remembers: bool = True) -> None:
         self.wharf = wharf
         self.gate = Gate(wharf)
         self.limiting = Limiting(wharf.limiter)
         self.proxies = proxies
-        self.memory = Memory(wharf, proxies=proxies)
+        self.memory = Memory(wharf, most=MOST if remembers else 0, proxies=proxies)
         self.cors = Cors(wharf.settings.cors_origins)
 
     def exchange(self, head: RequestHead) -> Exchange:

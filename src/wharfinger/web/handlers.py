@@ -33,7 +33,8 @@ def get_file(asked: Asked) -> Answer:
     else:
         what = stored_representation(stored, cache_control=public_caching(stored, now))
         # Its Cache-Control counts down to its end, second by second.
-        until = None if stored.expires_at is None else now + timedelta(seconds=1)
+        ends = stored.expires_at
+        until = None if ends is None else min(ends, now + timedelta(seconds=1))
     answer = deliver(asked.head, what, asked.wharf.open_file(stored), now=now)
     return paced(replace(answer, again=Again(what, until)), asked.wharf.pace(stored.collection))
 

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import io
 import os
+import resource
 import threading
 import time
 from collections.abc import Callable
@@ -37,7 +38,9 @@ SMALL: Final = 128 * KIB
 LONGEST: Final = 60.0
 """Seconds after which an entry is made anew, whatever the epoch says."""
 
-_MOST: Final = 512
+MOST: Final = 512
+"""As many files are remembered at once."""
+
 # Ends a read that would wait for the disk (Linux); without it nothing is read here.
 _AT_ONCE: Final[int | None] = getattr(os, "RWF_NOWAIT", None)
 
@@ -98,9 +101,16 @@ class Kept:
 
 
 class Memory:
-    """The files that a service handed out lately. Safe to use from any thread."""
+    """The files that a service handed out lately. Safe to use from any thread.
 
-    def __init__(self, wharf: Wharf, *, most: int = _MOST, proxies: Proxies = NOBODY) -> None:
+    Args:
+        wharf: the service.
+        most: so many files, and never more than an eighth of the descriptors of the process;
+            0 for a shell that never asks for any.
+        proxies: whose offers to send files are believed.
+    """
+
+    def __init__(self, wharf: Wharf, *, most: int = MOST, proxies: Proxies = NOBODY) -> None:
         self._wharf = wharf
         self.offloading = Offloading(wharf.settings, proxies)
         self._most = most
@@ -153,7 +163,7 @@ class Memory:
 
         def keep(answer: Answer, principal: str) -> None:
             again, body = answer.again, answer.body
-            if key is None or again is None or not isinstance(body, FileBody):
+            if key is None or again is None or not isinstance(body, FileBody) or not self._most:
                 return
             if answer.status != _OK:
                 return
@@ -186,7 +196,8 @@ class Memory:
             if epoch != self._epoch:
                 self._entries, self._epoch = {}, epoch
             self._entries.pop(key, None)
-            while len(self._entries) >= self._most:
+            most = min(self._most, max(1, resource.getrlimit(resource.RLIMIT_NOFILE)[0] // 8))
+            while len(self._entries) >= most:
                 del self._entries[next(iter(self._entries))]
             self._entries[key] = kept
 
