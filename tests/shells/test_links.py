@@ -96,6 +96,19 @@ def test_a_series_of_ranges_is_one_download(
     assert soon(lambda: part(anyone, link, 0, 3, **{naming: etag}).status == 404)
 
 
+def test_a_part_with_a_digest_is_counted_like_one_without(
+    anyone: Browser, wharf: Wharf, ten: StoredFile
+) -> None:
+    link = wharf.share(ten.id, max_downloads=1)
+    etag = part(anyone, link, 0, 4, Want_Content_Digest="sha-256=1").headers["etag"]
+    for _ in range(2):  # as many bytes as the file has, and its last one is not among them
+        again = part(anyone, link, 0, 4, If_Range=etag, Want_Content_Digest="sha-256=1")
+        assert (again.status, again.body) == (206, b"01234")
+        assert again.headers["content-digest"].startswith("sha-256=:")
+        assert used(wharf, link) == 1
+    assert part(anyone, link, 5, 9, If_Range=etag).body == b"56789"
+
+
 def test_a_new_request_that_names_no_claim_is_a_download_of_its_own(
     anyone: Browser, wharf: Wharf, ten: StoredFile
 ) -> None:

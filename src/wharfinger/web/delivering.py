@@ -154,9 +154,10 @@ def _with_content_digest(head: RequestHead, answer: Answer) -> Answer:
         or not preference(head.headers, "Want-Content-Digest")
     ):
         return answer
+    # Read twice, so that the answer stays one of a file: what is counted of it counts what is sent.
     try:
-        content = body.read()
-    finally:
+        digest = content_digest(body.read())
+    except BaseException:
         body.close()
-    digest = content_digest(content)
-    return replace(answer, body=content, headers=(*answer.headers, ("Content-Digest", digest)))
+        raise
+    return replace(answer, headers=(*answer.headers, ("Content-Digest", digest)))

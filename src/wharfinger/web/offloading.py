@@ -147,6 +147,7 @@ class Offloading:
         return (
             self._field == _FIELDS["nginx"]
             and answer.status == _PARTIAL
+            and "Want-Content-Digest" not in head.headers
             and _PLAIN_RANGE.fullmatch(ranges[0]) is not None
         )
 
