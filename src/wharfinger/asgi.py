@@ -230,7 +230,8 @@ def _head(scope: Scope) -> RequestHead:
         body_length = 0
     return RequestHead(
         method=scope["method"].upper(),
-        path=below,
+        # Half a character, as a lenient server hands it on, is no character to look up.
+        path=below.encode("utf-8", "replace").decode("utf-8"),
         query=scope.get("query_string", b"").decode("latin-1"),
         headers=headers,
         root=root,

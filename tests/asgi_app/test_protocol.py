@@ -412,3 +412,9 @@ def test_addresses_carry_the_mount_point(wharf: Wharf, root_path: str, path: str
 def test_a_path_that_only_begins_like_the_mount_point_is_whole(wharf: Wharf) -> None:
     scope = scope_of(path="/files", root_path="/file")
     assert ask(create_app(wharf), scope).status == 401
+
+
+@pytest.mark.parametrize("path", ["/files/\udcff", "/d/\ud800", "/\udfff"])
+def test_half_a_character_is_nowhere(wharf: Wharf, path: str) -> None:
+    # Some servers decode what is no UTF-8 into these.
+    assert ask(create_app(wharf), scope_of(path=path, headers=bearer(wharf))).status == 404
