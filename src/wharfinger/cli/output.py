@@ -7,7 +7,6 @@ is shown escaped. The exit code comes from the error and from nothing else.
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import re
@@ -18,6 +17,7 @@ from typing import Final
 import click
 
 from wharfinger import names
+from wharfinger.cli import streams
 from wharfinger.cli.wording import for_terminal
 from wharfinger.errors import (
     EXIT_INTERRUPTED,
@@ -32,7 +32,6 @@ _UNSEEN: Final = re.compile(
     "[\x7f-\x9f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]"
 )
 _KEY: Final = "wharfinger.json"
-_HINT: Final = "wharfinger.hint"
 
 
 # --- choosing -----------------------------------------------------------------------------
@@ -100,13 +99,20 @@ def _json(record: Mapping[str, object]) -> str:
 
 
 def _line(text: str) -> None:
-    click.echo(text)
-    sys.stdout.flush()
+    with streams.writing():
+        click.echo(text)
+        sys.stdout.flush()
+
+
+_explained: dict[int, str] = {}
 
 
 def explain(status: int, hint: str) -> None:
-    """Give the hint for the case that a server answers with this error status."""
-    click.get_current_context().find_root().meta[f"{_HINT}.{status}"] = hint
+    """Give the hint for the case that a server answers with this error status.
+
+    From any thread; it also holds for the error that a command ends with.
+    """
+    _explained[status] = hint
 
 
 def fail(error: WharfingerError, *, subject: str = "") -> int:
@@ -114,9 +120,7 @@ def fail(error: WharfingerError, *, subject: str = "") -> int:
     hint = error.hint
     more: dict[str, object] = {"file": subject} if subject else {}
     if isinstance(error, ResponseError):
-        ctx = click.get_current_context(silent=True)
-        known = {} if ctx is None else ctx.find_root().meta
-        hint = str(known.get(f"{_HINT}.{error.status}", hint))
+        hint = _explained.get(error.status, hint)
         more |= {"status": error.status, "problem": error.problem}
     detail, hint = for_terminal(error.detail), for_terminal(hint)
     return _say_error(error.code, detail, hint, error.exit_code, more)
@@ -152,10 +156,13 @@ def run(command: click.Command, args: Sequence[str] | None) -> int:
     """Run a command and return the exit code it ends with; never raises."""
     global _wanted  # noqa: PLW0603 - one process runs one command line
     words = list(sys.argv[1:] if args is None else args)
+    _explained.clear()
     _wanted = "--json" in words[: words.index("--")] if "--" in words else "--json" in words
+    streams.repair()
     try:
         result = command.main(words, prog_name="wharf", standalone_mode=False)
-        sys.stdout.flush()
+        with streams.writing():
+            sys.stdout.flush()
         return result if isinstance(result, int) else 0
     except WharfingerError as error:
         return fail(error)
@@ -167,9 +174,7 @@ def run(command: click.Command, args: Sequence[str] | None) -> int:
     except (KeyboardInterrupt, click.Abort) as interrupt:
         return _interrupted(interrupt)
     except BrokenPipeError:
-        # Whoever read our output has enough. Python would complain once more at its end.
-        with contextlib.suppress(OSError, ValueError):
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        streams.silence()  # whoever read our output has enough
         return EXIT_OTHER
     except Exception:  # noqa: BLE001 - the outermost function of this shell
         return _internal()
