@@ -30,7 +30,8 @@ ABSENT = "0" * 32
 class Case:
     """A route as one is asked for: path with {id} and the like, body, scope ("" for open), success.
 
-    {upload} is one that goes on, {whole} one that became a file.
+    {upload} is one that goes on, {whole} one that became a file. {sender} is the secret of the
+    upload link {ask}, {sent} an upload by it, {fresh} another one each time.
     """
 
     method: str
@@ -47,9 +48,19 @@ class Case:
             route.pattern
             for route in ROUTES
             if route.method == self.method
-            and self.path.split("?")[0].replace("{whole}", "{upload}")
+            and _ordinary(self.path)
             in (route.pattern, *(route.pattern.replace(a, b) for a, b in named.items()))
         )
+
+
+def _ordinary(path: str) -> str:
+    """Return a path with the names that its route has."""
+    for ours, theirs in (
+        ("{whole}", "{upload}"), ("{sent}", "{upload}"), ("{fresh}", "{upload}"),
+        ("{sender}", "{token}"), ("{ask}", "{link}"),
+    ):  # fmt: skip
+        path = path.replace(ours, theirs)
+    return path.partition("?")[0]
 
 
 CASES = {
@@ -70,6 +81,16 @@ CASES = {
         Case("DELETE", "/links/{link}", "share", 204),
         Case("DELETE", "/files/{id}", "write", 204),
         Case("GET", "/d/{token}", "", 200),
+        Case("POST", "/collections/files/links", "share", 201, b"{}", JSON),
+        Case("GET", "/collections/files/links", "share", 200),
+        Case("DELETE", "/links/{ask}", "share", 204),
+        Case("GET", "/u/{sender}", "", 200),
+        Case("POST", "/u/{sender}", "", 201, b"text", TEXT),
+        Case("OPTIONS", "/u/{sender}", "", 204),
+        Case("OPTIONS", "/u/{sender}/{sent}", "", 204),
+        Case("HEAD", "/u/{sender}/{sent}", "", 200, None, TUS),
+        Case("PATCH", "/u/{sender}/{sent}", "", 204, b"", TUS_BYTES),
+        Case("DELETE", "/u/{sender}/{fresh}", "", 204, None, TUS),
         Case("GET", "/policy/files", "", 200),
         Case("GET", "/health/live", "", 200),
         Case("GET", "/health/ready", "", 200),
@@ -115,6 +136,15 @@ class House:
         )
         with wharf.uploads.take(self.whole) as turn:
             turn.complete()
+        self.ask = wharf.request("files", owner=self.owner)
+        self.sent = self.send()
+
+    def send(self) -> str:
+        """Begin an upload by the upload link."""
+        who = f"link:{self.ask.id}"
+        return self.wharf.uploads.create(
+            "files", protocol="tus", owner=who, length=4, link_id=self.ask.id
+        ).id
 
     def without(self, scope: str) -> str:
         """Return a token of the owner that holds every scope but this one."""
@@ -129,6 +159,10 @@ class House:
             .replace("{token}", secret)
             .replace("{upload}", ABSENT if absent else self.upload)
             .replace("{whole}", ABSENT if absent else self.whole)
+            .replace("{ask}", ABSENT if absent else self.ask.id)
+            .replace("{sender}", self.ask.url.rpartition("/")[2])
+            .replace("{sent}", self.sent)
+            .replace("{fresh}", self.send() if "{fresh}" in pattern else "")
         )
 
 
@@ -218,6 +252,7 @@ def test_what_is_somebody_elses_looks_like_what_is_absent(visit: Visit) -> None:
             assert theirs.body == absent.body, (name, who)
     assert house.wharf.info(house.file).id == house.file  # nothing of it was changed
     assert house.wharf.links.find(house.link.id).id == house.link.id
+    assert house.wharf.upload_links.find(house.ask.id).id == house.ask.id
 
 
 @pytest.mark.parametrize("who", ["right", "admin"])
