@@ -12,7 +12,7 @@ import pytest
 from conftest import StartPeer
 from support.command import command, environment, wharf
 from support.folders import listing
-from support.peer import Exchange, response
+from support.peer import Exchange, response, saying
 from wharfinger.cli.listing import items_of
 
 
@@ -114,6 +114,15 @@ def test_what_is_wrong_with_a_line_is_told_with_its_number_and_name(
     assert "is called one, too." in told[3]
 
 
+def test_a_list_may_lead_elsewhere_while_a_token_is_set(peer: StartPeer, folder: Path) -> None:
+    server, other = peer(saying(response(b"own"))), peer(saying(response(b"other")))
+    (folder / "list").write_text(f"{server.url}/a one\n{other.url}/b two\n")
+    env = {"WHARFINGER_TOKEN": "secret-token", "WHARFINGER_SERVER": server.url}
+    ran = wharf("get", "-i", "list", env=env)
+    assert (ran.code, sorted(ran.text.split())) == (0, ["one", "two"])
+    assert "authorization" not in other.last.headers
+
+
 def test_ctrl_c_in_a_list_says_how_to_go_on(peer: StartPeer, folder: Path) -> None:
     reached = threading.Event()
 
@@ -132,3 +141,10 @@ def test_ctrl_c_in_a_list_says_how_to_go_on(peer: StartPeer, folder: Path) -> No
     assert process.returncode == 130
     assert b"hint: Run the same command again: what is there already stays as it is" in err
     assert b"Traceback" not in err
+
+
+def test_when_every_file_failed_the_exit_code_says_how_the_first_did(folder: Path) -> None:
+    listing = folder / "list"
+    listing.write_text("http://127.0.0.1:1/a\nhttp://127.0.0.1:1/b\n", "ascii")
+    done = wharf("get", "-i", str(listing), str(folder), "--retries", "0")
+    assert done.code == 6, done.err

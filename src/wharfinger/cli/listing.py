@@ -76,11 +76,12 @@ def fetch_listing(
         if options.get("resume"):
             interrupt.add_note(_AGAIN)
         raise
-    if not report.failed:
+    failed = [result.error for result in report.failed if result.error is not None]
+    if not failed:
         return 0
     if not output.is_json():
-        output.note(f"{len(report.failed)} of {len(report.results)} files failed.")
-    return EXIT_SOME_FAILED
+        output.note(f"{len(failed)} of {len(report.results)} files failed.")
+    return failed[0].exit_code if len(failed) == len(report.results) else EXIT_SOME_FAILED
 
 
 def items_of(text: str) -> Iterator[Item]:
