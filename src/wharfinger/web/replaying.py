@@ -6,9 +6,8 @@ anew), Content-Disposition, length, and digests where they are sent. The bodies 
 are not compared: a client that uses one key for two files of one length and name gets the
 first answer, whose `sha256` tells.
 
-A stored answer is given before the body is asked for where the client waits to be asked
-(Expect: 100-continue); else the body is read and thrown away, because many clients lose an
-answer that comes while they send.
+A stored answer is given once the body was read, and thrown away: a success that comes before
+the whole was sent is one that careful clients do not believe, and others lose.
 """
 
 from __future__ import annotations
@@ -54,8 +53,7 @@ def once(
     found = asked.wharf.replies.claim(whose, key, _fingerprint(asked.head))
     if isinstance(found, Reply):
         stored = Answer(status=found.status or 0, headers=found.headers, body=found.body)
-        expected = asked.head.headers.get("Expect", "").lower() == "100-continue"
-        return stored if expected else Wanted(_Discarding(), lambda _: stored)
+        return Wanted(_Discarding(), lambda _: stored)
     try:
         return Wanted(_Once(begin(), answer, found), answer)
     except BaseException:
