@@ -14,6 +14,8 @@ MEANT: Final[dict[str, str]] = {
     "STATUS_BAD_REQUEST": "says what 400 means; the problem document tells what is wrong",
     "CREATED_WITHOUT_LOCATION": "a form with several files makes several resources, none is the one",
     "LM_FUTURE": "uvicorn makes its Date once a second: it can be a second old",
+    "STATUS_412_WITHOUT_PRECONDITION": "tus 1.0 answers so to another version of itself",
+    "STATUS_NONSTANDARD": "460 is the number that tus 1.0 gives to a wrong checksum",
     "VARY_USER_AGENT": "a robot that previews links says so nowhere else; nothing of it is cached",
 }
 
