@@ -20,9 +20,9 @@ from wharfinger.client.request import Request
 from wharfinger.client.tus_abilities import ask_abilities, check_abilities
 from wharfinger.client.tus_replies import MAX_REPLY, at, reply_of
 from wharfinger.client.tus_sender import RESUMABLE, Sender
-from wharfinger.client.tus_state import Part, State, state_key
-from wharfinger.client.tus_stream import ahead, in_chunks
-from wharfinger.client.tus_upload import Upload
+from wharfinger.client.upload_part import Upload
+from wharfinger.client.upload_state import Part, State, state_key
+from wharfinger.client.upload_stream import ahead, in_chunks
 from wharfinger.errors import (
     BadResponse,
     Rejected,
@@ -187,7 +187,7 @@ class Job:
                     if answer.status >= FIRST_ERROR:
                         raise response_error(answer)
                     reply = reply_of(answer)
-                    return at(reply, self._sender.location(answer))
+                    return at(reply, self._sender.location(answer.headers.get_all("location")))
             except ResponseError as error:
                 # An answer says that it was not done; silence would not.
                 after = tus.after("POST", error.status)

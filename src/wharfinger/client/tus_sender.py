@@ -9,17 +9,15 @@ the server says that the upload is.
 from __future__ import annotations
 
 import hashlib
-import time
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from threading import Lock
 from typing import TYPE_CHECKING, Final
 
 from wharfinger.client.answers import FIRST_ERROR, response_error
-from wharfinger.client.request import Request, harmless_fields
+from wharfinger.client.request import Request
 from wharfinger.client.tus_replies import at, reply_of, worth_again
-from wharfinger.client.tus_upload import Keeping, Upload, Window
+from wharfinger.client.upload_part import Keeping, Upload
+from wharfinger.client.upload_sender import UploadSender
 from wharfinger.errors import (
     AddressRefused,
     BadResponse,
@@ -29,15 +27,15 @@ from wharfinger.errors import (
     UsageError,
     WharfingerError,
 )
-from wharfinger.net.urls import Url, parse
+from wharfinger.net.urls import parse
 from wharfinger.protocol import tus
 from wharfinger.protocol.tus import Abilities, Next
 
 if TYPE_CHECKING:
-    from wharfinger.client.call import Call
+    from wharfinger.client.call import Fields
     from wharfinger.client.timeouts import Stopwatch
     from wharfinger.client.transport import Answer
-    from wharfinger.client.tus_state import State
+    from wharfinger.client.upload_state import State
 
 # A file up to this size goes with the creation where the server takes that: one request in all.
 _WITH_CREATION: Final = 1024 * 1024
@@ -54,15 +52,16 @@ class _Gone(WharfingerError):
 
 
 @dataclass(kw_only=True)
-class Sender:
+class Sender(UploadSender):
     """Drives the uploads of one call."""
 
-    call: Call
     abilities: Abilities
     chunk_size: int | None = None
-    idempotency_key: str | None = None
-    now: Callable[[], float] = time.time
-    _lock: Lock = field(default_factory=Lock)
+
+    @property
+    def always(self) -> Fields:
+        """Fields of every request."""
+        return (RESUMABLE,)
 
     def drive(self, upload: Upload, state: State, watch: Stopwatch) -> None:
         """Send what is missing of one upload, whatever comes between."""
@@ -136,7 +135,7 @@ class Sender:
             ) from error
         upload.part.url = upload.part.expires = upload.last = None
         upload.offset, upload.known, upload.conflict = 0, False, -1
-        self._count_to(upload, 0)
+        self.count_to(upload, 0)
         state.save()
 
     def _create(self, upload: Upload, state: State, watch: Stopwatch) -> None:
@@ -146,7 +145,7 @@ class Sender:
             and 0 < length <= min(_WITH_CREATION, self._chunk(length))
             and upload.total == length
         )
-        body = self._window(upload, length) if whole else None
+        body = self.window(upload, length) if whole else None
         fields = [RESUMABLE, *upload.fields]
         if self.idempotency_key is not None and len(state.parts) <= 1:
             fields.append(("Idempotency-Key", self.idempotency_key))
@@ -164,7 +163,7 @@ class Sender:
                 reply = reply_of(answer)
                 if answer.status not in _CREATED:
                     raise BadResponse(f"The server answered {answer.status} to a creation.")
-                url = self.location(answer)
+                url = self.location(answer.headers.get_all("location"))
                 self._remember(upload, state, answer, str(url))
                 offset = tus.number(answer.headers, "Upload-Offset")
         except TransferError as error:
@@ -174,7 +173,7 @@ class Sender:
             upload.ambiguous = once and not isinstance(error, ConnectFailed)
             raise
         upload.last = at(reply, url)
-        self._set_offset(upload, (0 if body is None else offset), length)
+        self.set_offset(upload, (0 if body is None else offset), length)
 
     def _find(self, upload: Upload, watch: Stopwatch) -> None:
         """Ask how much the server has."""
@@ -192,12 +191,12 @@ class Sender:
         if different or not 0 <= local <= upload.part.length:
             raise _Gone("The server has another upload at this address.")
         upload.last = at(reply, parse(upload.part.url or ""))
-        self._set_offset(upload, local, upload.part.length)
+        self.set_offset(upload, local, upload.part.length)
 
     def _patch(self, upload: Upload, state: State, watch: Stopwatch) -> None:
         left = upload.part.length - upload.offset
         count = min(left, self._chunk(left))
-        body = self._window(upload, count)
+        body = self.window(upload, count)
         before = upload.offset
         fields = [
             ("Upload-Offset", str(upload.base + before)),
@@ -222,77 +221,14 @@ class Sender:
                 f"The server says that it has {offset} bytes after {count} were sent at "
                 f"{upload.base + before}."
             )
-        self._set_offset(upload, local, upload.part.length)
+        self.set_offset(upload, local, upload.part.length)
 
     # --- details ---------------------------------------------------------------------------
-
-    def send(
-        self,
-        method: str,
-        url: str,
-        fields: tuple[tuple[str, str], ...],
-        watch: Stopwatch,
-        body: Window | None = None,
-    ) -> Answer:
-        """Send a request about the upload at `url`; credentials go along to the endpoint's origin."""
-        address = parse(url)
-        ours = address.origin == self.call.url.origin
-        request = Request(
-            method=method,
-            url=address,
-            ours=(RESUMABLE, *fields),
-            theirs=self.call.theirs if ours else harmless_fields(self.call.theirs),
-            body=body,
-            repeatable=True,  # the offset says where it belongs
-        )
-        return self.call.transport.send(request, watch, typed=ours)
-
-    def location(self, answer: Answer) -> Url:
-        """Return where the server says that an upload is. Raises BadResponse, AddressRefused."""
-        values = answer.headers.get_all("location")
-        if len(values) != 1:
-            raise BadResponse("The server does not say where the upload is.")
-        try:
-            url = self.call.url.join(values[0])
-        except UsageError as error:
-            raise BadResponse("The server's Location is no address.") from error
-        if self.call.url.scheme == "https" and url.scheme == "http":
-            raise AddressRefused("The server leads the upload from https to http.")
-        return url
 
     def _remember(self, upload: Upload, state: State, answer: Answer, url: str) -> None:
         expires = tus.expires(answer.headers, datetime.fromtimestamp(self.now(), UTC))
         stamp = upload.part.expires if expires is None else expires.timestamp()
-        if (url, stamp) == (upload.part.url, upload.part.expires):
-            return
-        with self._lock:
-            upload.part.url, upload.part.expires = url, stamp
-            state.save()
-
-    def _window(self, upload: Upload, count: int) -> Window:
-        def moved(size: int) -> None:
-            self._count_to(upload, upload.moved + size)
-
-        return Window(
-            content=upload.content,
-            start=upload.part.start + upload.offset,
-            length=count,
-            count=moved,
-        )
-
-    def _count_to(self, upload: Upload, moved: int) -> None:
-        with self._lock:
-            self.call.meter.add(moved - upload.moved)
-            upload.moved = moved
-
-    def _set_offset(self, upload: Upload, offset: int | None, length: int) -> None:
-        """Take over what the server has; None asks for it."""
-        if offset is not None and offset > length:
-            raise BadResponse(f"The server has {offset} bytes of an upload of {length}.")
-        upload.known = offset is not None
-        if offset is not None:
-            upload.offset = offset
-            self._count_to(upload, offset)
+        self.remember(upload, state, url, stamp)
 
     def _chunk(self, left: int) -> int:
         if self.chunk_size is not None:

@@ -1,4 +1,4 @@
-"""One upload by tus as a value: what of it the server has, and what is sent of it next."""
+"""One upload that can be gone on with, as a value: what of it the server has, and what is sent of it next."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from wharfinger.client.content import Content
     from wharfinger.client.reply import Reply
     from wharfinger.client.retrying import Retrying
-    from wharfinger.client.tus_state import Part
+    from wharfinger.client.upload_state import Part
     from wharfinger.net.spans import Piece
 
 _MAX_IDLE: Final = 5

@@ -1,4 +1,4 @@
-"""Where unfinished tus uploads are, from one run to the next.
+"""Where unfinished uploads are, from one run to the next.
 
 One small file for each upload, in `$XDG_STATE_HOME/wharfinger` (`~/.local/state` without
 it): 0600 in a folder of 0700, because the address of an upload is what permits going on
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 _FORMAT: Final = 1
 _MAX_STATE: Final = 64 * 1024
-_SUFFIX: Final = ".tus.json"
+_SUFFIX: Final = ".upload.json"
 # Servers that expire uploads do so after hours or days; nothing of use is older.
 _FORGOTTEN_AFTER: Final = 30 * 24 * 3600.0
 

@@ -1,0 +1,108 @@
+"""What the protocols for uploads that can be gone on with have in common when they send.
+
+Credentials go to the endpoint's origin and to no other, wherever the server says that the
+upload is; what the server has is what progress is counted by.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from threading import Lock
+from typing import TYPE_CHECKING
+
+from wharfinger.client.request import Request, harmless_fields
+from wharfinger.client.upload_part import Upload, Window
+from wharfinger.errors import AddressRefused, BadResponse, UsageError
+from wharfinger.net.urls import Url, parse
+
+if TYPE_CHECKING:
+    from wharfinger.client.call import Call, Fields
+    from wharfinger.client.timeouts import Stopwatch
+    from wharfinger.client.transport import Answer
+    from wharfinger.client.upload_state import State
+
+
+@dataclass(kw_only=True)
+class UploadSender:
+    """Sends requests about the uploads of one call."""
+
+    call: Call
+    idempotency_key: str | None = None
+    now: Callable[[], float] = time.time
+    _lock: Lock = field(default_factory=Lock)
+
+    @property
+    def always(self) -> Fields:
+        """Fields of every request."""
+        return ()
+
+    def send(
+        self,
+        method: str,
+        url: str,
+        fields: Fields,
+        watch: Stopwatch,
+        body: Window | None = None,
+    ) -> Answer:
+        """Send a request about the upload at `url`; credentials go along to the endpoint's origin."""
+        address = parse(url)
+        ours = address.origin == self.call.url.origin
+        request = Request(
+            method=method,
+            url=address,
+            ours=(*self.always, *fields),
+            theirs=self.call.theirs if ours else harmless_fields(self.call.theirs),
+            body=body,
+            repeatable=True,  # the offset says where it belongs
+        )
+        return self.call.transport.send(request, watch, typed=ours)
+
+    def location(self, values: tuple[str, ...]) -> Url:
+        """Return where the server says that an upload is. Raises BadResponse, AddressRefused."""
+        if len(values) != 1:
+            raise BadResponse("The server does not say where the upload is.")
+        try:
+            url = self.call.url.join(values[0])
+        except UsageError as error:
+            raise BadResponse("The server's Location is no address.") from error
+        if self.call.url.scheme == "https" and url.scheme == "http":
+            raise AddressRefused("The server leads the upload from https to http.")
+        return url
+
+    def remember(self, upload: Upload, state: State, url: str, expires: float | None) -> None:
+        """Keep for the next run where an upload is."""
+        if (url, expires) == (upload.part.url, upload.part.expires):
+            return
+        with self._lock:
+            upload.part.url, upload.part.expires = url, expires
+            state.save()
+
+    def window(self, upload: Upload, count: int) -> Window:
+        """Return the next `count` bytes of an upload as a body."""
+
+        def moved(size: int) -> None:
+            self.count_to(upload, upload.moved + size)
+
+        return Window(
+            content=upload.content,
+            start=upload.part.start + upload.offset,
+            length=count,
+            count=moved,
+        )
+
+    def count_to(self, upload: Upload, moved: int) -> None:
+        """Show so many bytes of an upload as moved."""
+        with self._lock:
+            self.call.meter.add(moved - upload.moved)
+            upload.moved = moved
+
+    def set_offset(self, upload: Upload, offset: int | None, length: int) -> None:
+        """Take over what the server has; None asks for it."""
+        if offset is not None and offset > length:
+            raise BadResponse(f"The server has {offset} bytes of an upload of {length}.")
+        upload.known = offset is not None
+        if offset is not None:
+            upload.offset = offset
+            self.count_to(upload, offset)
