@@ -60,7 +60,7 @@ def test_a_sound_installation_is_all_ok(data: Path, wharf: Caller) -> None:
     found = findings(said.records)
     assert list(found) == [
         "data folder", "store folder", "file system", "free space", "catalog", "key", "clock",
-        "quotas", "limits", "aiohttp", "Flask",
+        "quotas", "limits", "events", "aiohttp", "Flask",
     ]  # fmt: skip
     assert {line["grade"] for name, line in found.items() if name != "free space"} == {"ok"}
     assert all(line["advice"] == "" for line in found.values() if line["grade"] == "ok")
