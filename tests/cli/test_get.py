@@ -5,7 +5,9 @@ from __future__ import annotations
 import hashlib
 import os
 import signal
+import socket
 import subprocess
+import threading
 import time
 from pathlib import Path
 
@@ -123,7 +125,7 @@ def test_a_broken_download_says_how_to_resume_and_resumes(peer: StartPeer, folde
     server = peer(saying(response(CONTENT, ETag='"v"')[:-50_000], rest))
     ran = wharf("get", f"{server.url}/a.bin", "--retries", "0")
     assert ran.code == 6
-    assert "hint: Make the same call again: it resumes from a.bin.part (150000 bytes)." in ran.err
+    assert "hint: Run the same command again: it resumes from a.bin.part (150000 bytes)." in ran.err
     ran = wharf("get", f"{server.url}/a.bin")
     assert (ran.code, ran.text) == (0, "a.bin\n")
     assert "resumed at 146.5 KiB" in ran.err
@@ -283,3 +285,45 @@ def test_help_and_version() -> None:
     assert wharf("--version").text.startswith("wharfinger ")
     assert wharf().code == 2
     assert wharf("get").code == 2
+
+
+def test_a_token_that_was_not_sent_is_named_by_the_hint(peer: StartPeer, folder: Path) -> None:
+    url = f"{peer(saying(response(b'', status='401 No'))).url}/a"
+    env = {"WHARFINGER_TOKEN": "secret-token"}
+    ran = wharf("get", url, env=env)
+    assert (ran.code, ran.err.splitlines()[1].partition(": no --server")[0]) == (
+        4,
+        "hint: A token is set, but it was not sent",
+    )
+    ran = wharf("get", url, "--server", "http://elsewhere.example", env=env)
+    assert "but it was not sent: it is for http://elsewhere.example" in ran.err
+
+
+def test_a_name_that_is_too_long_is_a_local_error(peer: StartPeer, folder: Path) -> None:
+    url = f"{peer(saying(response(CONTENT))).url}/a"
+    for more in ([], ["--rename"], ["--remote-name"]):
+        ran = wharf("get", url, "x" * 300, *more)
+        assert (ran.code, "File name too long. (local-file)" in ran.err) == (10, True), more
+
+
+def test_a_free_name_and_the_servers_name_exclude_each_other(folder: Path) -> None:
+    ran = wharf("get", "http://127.0.0.1:1/a", "--rename", "--remote-name")
+    assert ran.code == 2
+    assert ran.err.startswith("error: --rename needs the name beforehand")
+
+
+def test_https_to_a_port_without_tls_says_so(folder: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def answer() -> None:
+            with listener.accept()[0] as connection:
+                connection.recv(65536)
+                connection.sendall(response(status="400 Bad Request"))
+
+        plain = threading.Thread(target=answer)
+        plain.start()
+        port = listener.getsockname()[1]
+        ran = wharf("get", f"https://127.0.0.1:{port}/a", "--retries", "0")
+        plain.join()
+    assert ran.code == 6
+    assert "hint: That port does not speak TLS" in ran.err

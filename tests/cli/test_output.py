@@ -11,7 +11,13 @@ import pytest
 
 from wharfinger import Progress
 from wharfinger.cli import output, progress
-from wharfinger.errors import AddressRefused, DestinationExists, NotFound, WharfingerError
+from wharfinger.errors import (
+    AddressRefused,
+    DestinationExists,
+    NotFound,
+    PasswordRequired,
+    WharfingerError,
+)
 
 
 def _command(error: BaseException) -> click.Command:
@@ -107,11 +113,18 @@ def test_on_a_terminal_progress_is_a_bar(
 
 WORDS: list[tuple[WharfingerError, str]] = [
     (AddressRefused("no"), "Name it with --allow-host or --allow-network if you trust it."),
-    (DestinationExists("no"), "Choose another name, or ask for it: --force."),
+    (
+        DestinationExists("no"),
+        "Choose another name, or ask for it: --force (or, with get, --rename).",
+    ),
+    (
+        PasswordRequired("no"),
+        "Write `machine HOST login any password ...` into ~/.netrc and give --netrc.",
+    ),
 ]
 
 
-@pytest.mark.parametrize(("error", "hint"), WORDS, ids=["address", "destination"])
+@pytest.mark.parametrize(("error", "hint"), WORDS, ids=["address", "destination", "password"])
 def test_a_hint_speaks_of_options_and_not_of_arguments(
     error: WharfingerError, hint: str, capsys: pytest.CaptureFixture[str]
 ) -> None:

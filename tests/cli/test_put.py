@@ -314,3 +314,11 @@ def test_a_plain_transfer_loads_nothing_that_it_does_not_need(
             env=environment(),
         )
         assert done.stderr == b"[]"
+
+
+def test_the_address_comes_last(folder: Path) -> None:
+    ran = wharf("put", "http://127.0.0.1:1/uploads/files", "a.txt")
+    assert (ran.code, ran.err.splitlines()[0]) == (
+        2,
+        "error: The URL comes last: FILE... URL. (usage)",
+    )

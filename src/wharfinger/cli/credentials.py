@@ -80,5 +80,9 @@ def token_for(url: str, server: str | None, token_file: str | None) -> str | Non
         whose = (
             "no --server was named" if server is None else f"it is for {urls.parse(server).shown}"
         )
-        output.explain(401, f"A token is set, but it was not sent: {whose}.")
+        output.explain(
+            401,
+            f"A token is set, but it was not sent: {whose}. It goes to the service of --server "
+            "(or WHARFINGER_SERVER) only.",
+        )
     return None

@@ -14,6 +14,7 @@ from wharfinger.cli import credentials, output, progress
 from wharfinger.cli.listing import fetch_listing, record_of
 from wharfinger.cli.network import Network, network_options
 from wharfinger.cli.options import header_option, headers_of, policy_option, timeout_option
+from wharfinger.errors import LocalFileError
 from wharfinger.units import show_size
 
 if TYPE_CHECKING:
@@ -125,6 +126,10 @@ def command(
         raise click.UsageError("DEST was given twice.")
     if force and rename:
         raise click.UsageError("--force and --rename contradict each other.")
+    if rename and remote_name:
+        raise click.UsageError(
+            "--rename needs the name beforehand, and --remote-name knows it only afterwards."
+        )
     target = option_dest if dest is None else dest
     if rename and target != "-":
         target = str(_free_name(url, target))
@@ -168,11 +173,14 @@ def _name_of(url: str) -> str:
 
 def _free_name(url: str, target: str | None) -> Path:
     path = Path(target or ".")
-    if path.is_dir():
-        path /= _name_of(url)
-    candidates = (path.with_name(f"{path.stem} ({n}){path.suffix}") for n in itertools.count(1))
-    return next(
-        candidate
-        for candidate in itertools.chain((path,), candidates)
-        if not (candidate.exists() or candidate.is_symlink())
-    )
+    try:
+        if path.is_dir():
+            path /= _name_of(url)
+        candidates = (path.with_name(f"{path.stem} ({n}){path.suffix}") for n in itertools.count(1))
+        return next(
+            candidate
+            for candidate in itertools.chain((path,), candidates)
+            if not (candidate.exists() or candidate.is_symlink())
+        )
+    except OSError as error:  # a name that is too long, for one
+        raise LocalFileError(f"{names.show(str(path), limit=80)}: {error.strerror}.") from error

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from wharfinger.cli import credentials
+from wharfinger.cli import credentials, output
 from wharfinger.cli.network import Network, network_options
 from wharfinger.cli.options import header_option, headers_of, policy_option, timeout_option
 from wharfinger.cli.sending import Sending
@@ -99,6 +99,8 @@ def command(
     """Upload files, one request each."""
     if url is None or not files:
         raise click.UsageError(_missing(url))
+    if "://" in files[0] and "://" not in url:
+        raise click.UsageError("The URL comes last: FILE... URL.")
     protocol = "raw" if raw and protocol is None else protocol or "multipart"
     if raw and protocol != "raw":
         raise click.UsageError(f"--raw and --protocol {protocol} contradict each other.")
@@ -128,6 +130,9 @@ def command(
         chunk_size=None if chunk_size is None else _size(chunk_size),
         resume=not no_resume,
         policy=policy,
+    )
+    output.explain(
+        404, "Check the address; a wharfinger service takes files at /uploads/COLLECTION."
     )
     with network.client(
         timeout=timeout,

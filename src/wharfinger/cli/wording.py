@@ -4,11 +4,21 @@ from __future__ import annotations
 
 from typing import Final
 
-from wharfinger.errors import AddressRefused
+from wharfinger.errors import AddressRefused, PasswordRequired
 
 _IN_OPTIONS: Final = (
     (AddressRefused.hint, "Name it with --allow-host or --allow-network if you trust it."),
-    ("overwrite=True, on the command line --force", "--force"),
+    (
+        PasswordRequired.hint,
+        "Write `machine HOST login any password ...` into ~/.netrc and give --netrc.",
+    ),
+    ("overwrite=True, on the command line --force", "--force (or, with get, --rename)"),
+    ("Make the same call again", "Run the same command again"),
+    (", or name the port in allow_ports", ""),
+    (
+        "Both auth= and an Authorization header were given.",
+        "Both a token and -H 'Authorization: ...' were given.",
+    ),
     ("pass auth=, on the command line set WHARFINGER_TOKEN", "set WHARFINGER_TOKEN and --server"),
     ("pass tls=ssl.create_default_context(cafile=...)", "name it with --cacert"),
     ("pass the credentials as auth=", "sign in with --netrc or a token"),

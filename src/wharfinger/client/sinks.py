@@ -283,7 +283,7 @@ def open_sink(
         folder, name = dest.folder, dest.name
     else:
         folder, name = _folder_and_name(dest, url)
-    if remote_name and dest is not None and not Path(dest).is_dir():
+    if remote_name and dest is not None and not _is_folder(Path(dest)):
         raise UsageError("With the server's name the destination must be a folder.")
     sink = FileSink(folder, name, url, resume=resume, overwrite=overwrite)
     try:
@@ -303,11 +303,18 @@ def _folder_and_name(dest: str | os.PathLike[str] | None, url: Url) -> tuple[Pat
     if not text or "\0" in text:
         raise UsageError(_WRONG_DESTINATION)
     path = Path(text)
-    if path.is_dir():
+    if _is_folder(path):
         return path, from_url
     if text.endswith("/") or path.name in {"", ".."}:
         raise LocalFileError(f"The folder {names.show(text)} does not exist.")
     return path.parent, path.name
+
+
+def _is_folder(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except OSError as error:  # a name that is too long, for one
+        raise local_error(error, names.show(str(path), limit=80)) from error
 
 
 def _without_query(url: Url) -> str:
