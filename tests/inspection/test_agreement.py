@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from support import content as c
@@ -324,3 +326,12 @@ def test_the_message_says_what_was_claimed_and_what_was_found(
 
 def test_an_extension_that_agrees_makes_text_precise_without_agreement_too() -> None:
     assert judge(LENIENT, "a.csv", "image/png", b"a,b\n") == "text/csv"
+
+
+def test_a_refused_type_comes_with_what_is_accepted() -> None:
+    with pytest.raises(TypeNotAllowed) as few:
+        Inspection(Policy(types=["image/png", "image/gif"]), name="a.pdf")
+    assert few.value.hint == "Accepted: image/gif, image/png."
+    with pytest.raises(TypeNotAllowed) as many:
+        Inspection(Policy(types="documents"), name="a.png")
+    assert re.search(r"^Accepted: (\S+, ){5}\S+ and [1-9][0-9]* more\.$", many.value.hint)

@@ -10,6 +10,7 @@ Four questions, always in this order, so that the gravest answer is the one give
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Final, Self
 
@@ -32,6 +33,8 @@ from wharfinger.policy import Policy
 
 __all__ = ["Claims", "judge_content", "judge_declared"]
 
+# How many types a refusal lists: the images, and enough of a preset to recognize it.
+_LISTED: Final = 6
 _PLAIN: Final = "text/plain"
 _SVG: Final = "image/svg+xml"
 # Text that people read and load as it is: markup further inside is a trap there
@@ -82,7 +85,8 @@ def judge_declared(policy: Policy, claims: Claims) -> None:
     if claims.by_extension and not any(_permits(policy, kind) for kind in claims.by_extension):
         raise TypeNotAllowed(
             f"The file is named {_shown(claims.name)}, which says that it is "
-            f"{with_article(claims.by_extension[0].label)}. That is not accepted here."
+            f"{with_article(claims.by_extension[0].label)}. That is not accepted here.",
+            hint=_accepted(policy.types),
         )
     if any(_is_wider(wide, kind) for wide in claims.by_type for kind in claims.by_extension):
         # "text/plain" for a .csv, "application/zip" for a .docx: true, and nothing new.
@@ -92,7 +96,10 @@ def judge_declared(policy: Policy, claims: Claims) -> None:
     else:
         permitted = claims.type in CLAIMS_NOTHING or policy.permits(claims.type)
     if not permitted:
-        raise TypeNotAllowed(f"The type {names.show(claims.type, limit=80)} is not accepted here.")
+        raise TypeNotAllowed(
+            f"The type {names.show(claims.type, limit=80)} is not accepted here.",
+            hint=_accepted(policy.types),
+        )
 
 
 def judge_content(policy: Policy, claims: Claims, found: Detected, *, empty: bool) -> str:
@@ -116,8 +123,17 @@ def judge_content(policy: Policy, claims: Claims, found: Detected, *, empty: boo
             raise ContentMismatch(_disagreement(claims, found, empty=empty, by_name=False))
     media_type = _precise(policy, found, by_extension or by_type)
     if not _permits_type(policy, media_type):
-        raise TypeNotAllowed(f"{_subject(found, empty=empty)} is not accepted here.")
+        raise TypeNotAllowed(
+            f"{_subject(found, empty=empty)} is not accepted here.",
+            hint=_accepted(policy.types or ()),
+        )
     return media_type
+
+
+def _accepted(types: Collection[str]) -> str:
+    listed = sorted(types)
+    more = f" and {len(listed) - _LISTED} more" if len(listed) > _LISTED else ""
+    return f"Accepted: {', '.join(listed[:_LISTED])}{more}."
 
 
 # --- agreement ----------------------------------------------------------------------------
