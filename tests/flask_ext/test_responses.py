@@ -11,7 +11,7 @@ import pytest
 from flask import Flask
 
 from flask_ext.conftest import Ask
-from wharfinger.errors import DataFolderError
+from wharfinger.errors import LocalFileError
 from wharfinger.flask import Wharfinger, responses
 from wharfinger.protocol.ranges import Span
 
@@ -94,5 +94,5 @@ def test_a_stored_file_that_became_shorter_while_the_kernel_sent_it_is_noticed(
         sent = responses._SpanFile(file, Span(start=100, length=900))
         assert sent.seek(1000) == 1000
         os.truncate(path, 500)
-        with pytest.raises(DataFolderError, match="became shorter"):
+        with pytest.raises(LocalFileError, match="became shorter"):
             sent.seek(500)

@@ -9,7 +9,7 @@ from typing import Any, BinaryIO, Final
 
 from flask import Response, request
 
-from wharfinger.errors import DataFolderError
+from wharfinger.errors import LocalFileError
 from wharfinger.protocol.ranges import Span
 from wharfinger.units import MIB
 from wharfinger.web import Answer, FileBody
@@ -85,7 +85,7 @@ class _SpanFile:
         # A server with sendfile ends with this. Had the file become shorter, the next answer on
         # the connection would be taken for the rest of it.
         if os.fstat(self._file.fileno()).st_size < self._end:
-            raise DataFolderError("A stored file became shorter while it was sent.")
+            raise LocalFileError("The file became shorter while it was sent.")
         return self._file.seek(offset, whence)
 
     def read(self, size: int = -1) -> bytes:
