@@ -35,8 +35,9 @@ if TYPE_CHECKING:
 )
 @click.option(
     "--protocol",
-    type=click.Choice(["multipart", "raw", "tus"]),
-    help="A form (the default), the bytes alone, or a resumable upload by tus 1.0.",
+    type=click.Choice(["multipart", "raw", "tus", "resumable", "auto"]),
+    help="A form (the default), the bytes alone, an upload that is gone on with after a failure "
+    "(tus 1.0, or the IETF's resumable uploads), or what the server offers for a large file.",
 )
 @click.option("--raw", is_flag=True, help="The same as --protocol raw.")
 @click.option("--method", type=click.Choice(["POST", "PUT"]), default="POST", show_default=True)
@@ -63,8 +64,10 @@ if TYPE_CHECKING:
     show_default=True,
     help="tus: parts sent at the same time, where the server can join them.",
 )
-@click.option("--chunk-size", metavar="SIZE", help="tus: the largest request, like '8 MiB'.")
-@click.option("--no-resume", is_flag=True, help="tus: begin anew, and remember nothing.")
+@click.option(
+    "--chunk-size", metavar="SIZE", help="tus, resumable: the largest request, like '8 MiB'."
+)
+@click.option("--no-resume", is_flag=True, help="tus, resumable: begin anew, and remember nothing.")
 @policy_option
 @header_option
 @timeout_option
@@ -104,10 +107,12 @@ def command(
     protocol = "raw" if raw and protocol is None else protocol or "multipart"
     if raw and protocol != "raw":
         raise click.UsageError(f"--raw and --protocol {protocol} contradict each other.")
-    if protocol != "tus" and (connections != 1 or chunk_size is not None):
-        raise click.UsageError("--connections and --chunk-size are for --protocol tus.")
-    if protocol == "raw" and field:
-        raise click.UsageError("--field is for forms and for tus: a raw upload has no fields.")
+    if protocol != "tus" and connections != 1:
+        raise click.UsageError("--connections is for --protocol tus.")
+    if protocol not in {"tus", "resumable"} and chunk_size is not None:
+        raise click.UsageError("--chunk-size is for --protocol tus and --protocol resumable.")
+    if protocol in {"raw", "resumable"} and field:
+        raise click.UsageError(f"--field is for forms and for tus: --protocol {protocol} has none.")
     if len(files) > 1 and {name, media_type, idempotency_key} != {None}:
         raise click.UsageError("--name, --type and --idempotency-key are for one file.")
     if files.count("-") > 1:

@@ -64,7 +64,7 @@ class Sending:
             try:
                 report = send_all(files, send, concurrency=at_once, on_result=tell)
             except KeyboardInterrupt as interrupt:
-                resumed = self.protocol == "tus" and self.resume
+                resumed = self.protocol in {"tus", "resumable"} and self.resume
                 interrupt.add_note(_AGAIN + (": each goes on where it ended." if resumed else "."))
                 raise
         failed = [result.error for result in report.failed if result.error is not None]

@@ -122,8 +122,10 @@ def upload(
     Args:
         file: a path, bytes, a file object open for reading in binary mode, or a list of these.
         url: an absolute http or https URL.
-        protocol: "multipart" (an HTML form, also "auto"), "raw" (the file is the body) or
-            "tus" (resumable, version 1.0 of that protocol; fields become its metadata).
+        protocol: "multipart" (an HTML form), "raw" (the file is the body), "tus" (version 1.0
+            of that protocol; fields become its metadata), "resumable" (Resumable Uploads for
+            HTTP, an IETF draft), or "auto": a form, unless it is one file of more than 8 MiB
+            without fields and the server, asked by OPTIONS, offers "resumable", or else "tus".
         method: POST; raw uploads also by PUT.
         field: the form field that the file goes into.
         fields: further fields of the form.
@@ -136,16 +138,16 @@ def upload(
             the content once however often it comes, and a failed transfer is tried again.
         connections: tus only: parts that are sent at the same time, where the server can join
             them.
-        chunk_size: tus only: the largest request, in bytes or text such as "8 MiB"; by default
+        chunk_size: tus and resumable only: the largest request, in bytes or text such as "8 MiB"; by default
             all that remains, or 8 MiB where the server checks each request by its checksum.
-        resume: tus only: go on from what an earlier call left, and remember where this one is.
+        resume: tus and resumable only: go on from what an earlier call left, and remember where this one is.
         progress: is called with a `Progress` about ten times a second.
         json: not accepted; it is here to say that form fields go into `fields`.
         **client: how to connect, and as whom, as in `Client`: `allow_private`, `allow_hosts`,
             `allow_networks`, `allow_ports`, `proxy`, `trust_proxy`, `netrc`, `tls`, `headers`,
             `auth`, `timeout` and `retries`. Once content was sent, only what cannot be stored
-            twice is tried again: a raw PUT, with an `idempotency_key`, or by tus, where the
-            count begins anew whenever it got further.
+            twice is tried again: a raw PUT, with an `idempotency_key`, or by tus or the resumable protocol,
+            where the count begins anew whenever it got further.
 
     Raises:
         Rejected: a file broke the policy; nothing was sent.

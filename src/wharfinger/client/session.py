@@ -268,6 +268,30 @@ class Client:
         )
         contents = [content_of(item, name=name, type=type) for item in files]
         key = check_key(idempotency_key)
+        limits = None
+        if kind == "auto":
+            from wharfinger.client.choosing import choose
+
+            if connections == 1 and chunk_size is None:
+                kind, limits = choose(call, contents, checked_fields, field)
+        if kind == "resumable":
+            from wharfinger.client.resumable import Job as ResumableJob
+
+            if connections != 1:
+                raise UsageError(
+                    "A resumable upload is one request at a time.",
+                    hint='connections= is for protocol="tus".',
+                )
+            return ResumableJob(
+                call=call,
+                content=contents[0],
+                policy=policy,
+                chunk_size=arguments.chunk_size(chunk_size),
+                resume=resume,
+                digest=digest,
+                idempotency_key=key,
+                limits=limits,
+            ).run()
         if kind == "tus":
             from wharfinger.client.tus import Job as TusJob
 
@@ -285,7 +309,7 @@ class Client:
         if connections != 1 or chunk_size is not None:
             raise UsageError(
                 "connections= and chunk_size= are for resumable uploads.",
-                hint='Use protocol="tus", or leave them out.',
+                hint='Use protocol="tus" or "resumable", or leave them out.',
             )
         return Job(
             call=call,

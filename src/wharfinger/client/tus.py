@@ -21,10 +21,10 @@ from wharfinger.client.tus_abilities import ask_abilities, check_abilities
 from wharfinger.client.tus_replies import MAX_REPLY, at, reply_of
 from wharfinger.client.tus_sender import RESUMABLE, Sender
 from wharfinger.client.upload_part import Upload
+from wharfinger.client.upload_sender import saying_how_to_go_on
 from wharfinger.client.upload_state import Part, State, state_key
 from wharfinger.client.upload_stream import ahead, in_chunks
 from wharfinger.errors import (
-    BadResponse,
     Rejected,
     ResponseError,
     TransferError,
@@ -44,7 +44,6 @@ if TYPE_CHECKING:
 # What comes from a pipe is kept in memory until the server has it.
 _STREAM_CHUNK: Final = 4 * 1024 * 1024
 _MAX_STREAM_CHUNK: Final = 8 * 1024 * 1024
-_GO_ON: Final = "Do the same again: it goes on where it ended."
 
 
 @dataclass(kw_only=True)
@@ -106,21 +105,13 @@ class Job:
             wanted = tus.spans(length, self.connections if joins else 1)
             state.parts = [Part(start=start, length=count) for start, count in wanted]
         self.call.meter.enter("sending", total=length)
-        try:
+        with saying_how_to_go_on(state):
             if len(state.parts) == 1:
                 upload = self._begin(state.parts[0], fields, total=length)
                 self._sender.drive(upload, state, self.call.watch)
                 reply = self._finished(upload)
             else:
                 reply = self._parallel(state, fields)
-        except (TransferError, ResponseError) as error:
-            if state.kept:
-                _say_how_to_go_on(error)
-            raise
-        except KeyboardInterrupt as interrupt:
-            if state.kept:
-                interrupt.add_note("Run the same command again to go on where it ended.")
-            raise
         state.forget()
         return reply
 
@@ -251,13 +242,6 @@ class Job:
             raise TypeError(upload)
         self.call.meter.enter("waiting", done=self.call.meter.done, total=self.call.meter.done)
         return upload.last
-
-
-def _say_how_to_go_on(error: TransferError | ResponseError) -> None:
-    if isinstance(error, (ResponseError, BadResponse)) and error.hint:
-        return  # doing the same again is not what helps
-    error.hint = f"{error.hint} {_GO_ON}".strip()
-    error.add_note(_GO_ON)
 
 
 def _covers(length: int, parts: list[Part]) -> bool:

@@ -6,15 +6,22 @@ upload is; what the server has is what progress is counted by.
 
 from __future__ import annotations
 
+import contextlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from threading import Lock
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from wharfinger.client.request import Request, harmless_fields
 from wharfinger.client.upload_part import Upload, Window
-from wharfinger.errors import AddressRefused, BadResponse, UsageError
+from wharfinger.errors import (
+    AddressRefused,
+    BadResponse,
+    ResponseError,
+    TransferError,
+    UsageError,
+)
 from wharfinger.net.urls import Url, parse
 
 if TYPE_CHECKING:
@@ -22,6 +29,27 @@ if TYPE_CHECKING:
     from wharfinger.client.timeouts import Stopwatch
     from wharfinger.client.transport import Answer
     from wharfinger.client.upload_state import State
+
+
+_GO_ON: Final = "Do the same again: it goes on where it ended."
+
+
+@contextlib.contextmanager
+def saying_how_to_go_on(state: State) -> Iterator[None]:
+    """Have what breaks an upload tell that the next run goes on with it, where that is so."""
+    try:
+        yield
+    except (TransferError, ResponseError) as error:
+        # Where an answer says what helps, doing the same again does not.
+        advised = isinstance(error, (ResponseError, BadResponse)) and error.hint
+        if state.kept and not advised:
+            error.hint = f"{error.hint} {_GO_ON}".strip()
+            error.add_note(_GO_ON)
+        raise
+    except KeyboardInterrupt as interrupt:
+        if state.kept:
+            interrupt.add_note("Run the same command again to go on where it ended.")
+        raise
 
 
 @dataclass(kw_only=True)

@@ -131,13 +131,13 @@ def check_protocol(protocol: str, method: str, fields: Mapping[str, str], count:
     """Return the protocol that a call means.
 
     Raises:
-        UsageError: it is unknown, not available yet, or does not fit the other arguments.
+        UsageError: it is unknown, or does not fit the other arguments.
     """
     match protocol:
         case "auto" | "multipart":
             if method != "POST":
                 raise UsageError(f"A form is sent by POST, not by {method}.")
-            return "multipart"
+            return "auto" if protocol == "auto" else "multipart"
         case "raw":
             if method not in {"POST", "PUT"}:
                 raise UsageError(f"A raw upload is sent by POST or PUT, not by {method}.")
@@ -147,19 +147,23 @@ def check_protocol(protocol: str, method: str, fields: Mapping[str, str], count:
                     hint='Use protocol="multipart" for fields or for several files.',
                 )
             return "raw"
-        case "tus":
+        case "tus" | "resumable":
             if method != "POST":
-                raise UsageError(f"A tus upload begins with POST, not with {method}.")
+                raise UsageError(f"A {protocol} upload begins with POST, not with {method}.")
             if count != 1:
-                raise UsageError("A tus upload is one file.")
-            return "tus"
-        case "resumable":
-            raise UsageError(
-                "The protocol 'resumable' is not yet available.", hint='Use protocol="tus".'
-            )
+                raise UsageError(f"A {protocol} upload is one file.")
+            if protocol == "tus":
+                return "tus"
+            if fields:
+                raise UsageError(
+                    "A resumable upload has no fields.",
+                    hint='Use protocol="tus", whose metadata they become, or "multipart".',
+                )
+            return "resumable"
         case _:
             raise UsageError(
-                f"Unknown protocol {protocol!r}.", hint="Known: multipart, raw, tus and auto."
+                f"Unknown protocol {protocol!r}.",
+                hint="Known: multipart, raw, tus, resumable and auto.",
             )
 
 

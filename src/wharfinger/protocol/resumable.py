@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 __all__ = [
     "CONTENT_TYPE",
     "INTERIM",
+    "SERVER_ERROR",
     "VERSION",
     "VERSIONS",
     "Limits",
@@ -61,7 +62,7 @@ _CONFLICT: Final = 409
 _TOO_LARGE: Final = 413
 _GONE: Final = frozenset({404, 410})
 _WAIT: Final = frozenset({408, 423, 425, 429})
-_SERVER_ERROR: Final = 500
+SERVER_ERROR: Final = 500
 
 
 # --- fields -------------------------------------------------------------------------------
@@ -204,10 +205,10 @@ class Next(Enum):
     STOP = "stop"  # it will not get better
 
 
-def after(method: str, status: int, headers: Headers) -> Next:
+def after(status: int, headers: Headers) -> Next:
     """Return what a client does after an error status, by the draft's rules for retrying."""
     final = complete(headers)
-    if final and method != "HEAD":
+    if final:
         return Next.FINAL
     if status == _CONFLICT and final is False and offset(headers) is not None:
         return Next.THERE
@@ -217,7 +218,7 @@ def after(method: str, status: int, headers: Headers) -> Next:
         return Next.ANEW
     if status in _WAIT:
         return Next.WAIT
-    return Next.ASK if status >= _SERVER_ERROR else Next.STOP
+    return Next.ASK if status >= SERVER_ERROR else Next.STOP
 
 
 _SMALLEST: Final = 64 * 1024
