@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from typing import Final
 
 from flask import Blueprint, Response, current_app, request, url_for
@@ -18,8 +19,16 @@ _METHODS: Final = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 _BLUEPRINT: Final = "wharfinger"
 
 
+def _check_blueprint() -> None:
+    if current_app.blueprints.get(_BLUEPRINT) is None:
+        raise ConfigError(
+            "Links need the blueprint that answers them.",
+            hint='app.register_blueprint(files.blueprint(), url_prefix="/storage")',
+        )
+
+
 class Interface(Application):
-    """`blueprint` and `link`."""
+    """`blueprint`, `link` and `request_link`."""
 
     def link(
         self,
@@ -40,12 +49,7 @@ class Interface(Application):
             NotFound, NotReady, UsageError: as `Wharf.share`.
         """
         file_id = file if isinstance(file, str) else file.id
-        blueprint = current_app.blueprints.get(_BLUEPRINT)
-        if blueprint is None:
-            raise ConfigError(
-                "Links need the blueprint that answers them.",
-                hint='app.register_blueprint(files.blueprint(), url_prefix="/storage")',
-            )
+        _check_blueprint()
         link: Link = self.wharf.share(
             file_id,
             expires_in=expires_in,
@@ -54,12 +58,45 @@ class Interface(Application):
             password=password,
             owner=self._owner(),
         )
+        return self._address(link.url, lambda: self.wharf.links.revoke(link.id))
+
+    def request_link(
+        self,
+        collection: str,
+        *,
+        expires_in: int = DEFAULT_EXPIRES_IN,
+        max_files: int | None = None,
+        max_bytes: int | None = None,
+        types: str | Iterable[str] | None = None,
+    ) -> str:
+        """Return the address of a new link by which others may send files into a collection.
+
+        The arguments are those of `Wharf.request`. The blueprint must be registered: it is
+        what answers the link.
+
+        Raises:
+            ConfigError: the blueprint is not registered.
+            NotFound, UsageError: as `Wharf.request`.
+        """
+        _check_blueprint()
+        link = self.wharf.request(
+            collection,
+            expires_in=expires_in,
+            max_files=max_files,
+            max_bytes=max_bytes,
+            types=types,
+            owner=self._owner(),
+        )
+        return self._address(link.url, lambda: self.wharf.upload_links.revoke(link.id))
+
+    def _address(self, url: str, take_back: Callable[[], None]) -> str:
+        """Return a link's whole address; if it has none, the link is taken back."""
         if self.wharf.settings.public_url:
-            return link.url
+            return url
         try:
-            return url_for(f"{_BLUEPRINT}.interface", path=link.url.lstrip("/"), _external=True)
+            return url_for(f"{_BLUEPRINT}.interface", path=url.lstrip("/"), _external=True)
         except (RuntimeError, BuildError) as error:
-            self.wharf.links.revoke(link.id)
+            take_back()
             raise ConfigError(
                 "Outside a request the link's address is not known.",
                 hint="Set WHARFINGER_PUBLIC_URL, or SERVER_NAME.",
