@@ -282,3 +282,36 @@ def test_without_descriptors_accepting_goes_on_a_little_later(
             sock.close()
         assert ask(served, authority.trusting, "GET", "/health/live")[0] == 200
         assert served.log.read_text("utf-8").count("no connection can be accepted") < 10
+
+
+def test_a_slow_reader_gets_the_whole_of_the_last_answer_of_a_connection(
+    files: Certificate, authority: Authority, tmp_path: Path
+) -> None:
+    options = ("--tls-cert", str(files.chain), "--tls-key", str(files.key))
+    # What asyncio leaves for it by itself: 30 s, which is too long for a test.
+    hasty = "import asyncio.constants as c; c.SSL_SHUTDOWN_TIMEOUT = 0.5"
+    with contextlib.ExitStack() as stack:
+        served = stack.enter_context(serve(tmp_path / "data", *options, before=hasty))
+        kind = {"Content-Type": "application/octet-stream"}
+        waiting = []
+        # About as much as the system takes, and what is over: that is what waits for the end.
+        for size in range(3_000_000, 6_000_000, 200_000):
+            content = os.urandom(size)
+            _, _, body = ask(served, authority.trusting, "POST", "/uploads/files", content, kind)
+            plain = stack.enter_context(socket.socket())
+            plain.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 16384)
+            plain.settimeout(10)
+            plain.connect(("127.0.0.1", served.port))
+            sock = stack.enter_context(
+                authority.trusting.wrap_socket(plain, server_hostname="localhost")
+            )
+            url = json.loads(body)["url"]
+            lines = f"GET {url} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n".encode()
+            sock.sendall(lines + served.authorization + b"\r\n")
+            waiting.append((sock, content))
+        time.sleep(2)
+        for sock, content in waiting:
+            received = bytearray()
+            while piece := sock.recv(65536):
+                received += piece
+            assert received.partition(b"\r\n\r\n")[2] == content

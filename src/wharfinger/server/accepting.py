@@ -23,6 +23,9 @@ from wharfinger.units import KIB
 log = logging.getLogger("wharfinger.server")
 
 HANDSHAKE_SECONDS: Final = 15.0
+# When a connection is closed, what asyncio still has of an answer must be taken in this time: half
+# a MiB or more. Its own 30 s cut answers to slow clients short. Who is silent has less (`worker`).
+CLOSING_SECONDS: Final = 120.0
 # Who takes a second for a handshake is pushed out by no less than so many newcomers a second.
 MOST_HANDSHAKES: Final = 1024
 _AT_ONCE: Final = 64
@@ -103,4 +106,5 @@ class SecureAccepting:
                 accepted,
                 ssl=self._context,
                 ssl_handshake_timeout=HANDSHAKE_SECONDS,
+                ssl_shutdown_timeout=CLOSING_SECONDS,
             )
