@@ -119,7 +119,10 @@ WORDS: list[tuple[WharfingerError, str]] = [
     ),
     (
         PasswordRequired("no"),
-        "Write `machine HOST login any password ...` into ~/.netrc and give --netrc.",
+        (
+            "Write `machine HOST login any password ...` into ~/.netrc and give --netrc; "
+            "unset WHARFINGER_TOKEN, which would go first."
+        ),
     ),
 ]
 

@@ -10,7 +10,10 @@ _IN_OPTIONS: Final = (
     (AddressRefused.hint, "Name it with --allow-host or --allow-network if you trust it."),
     (
         PasswordRequired.hint,
-        "Write `machine HOST login any password ...` into ~/.netrc and give --netrc.",
+        (
+            "Write `machine HOST login any password ...` into ~/.netrc and give --netrc; "
+            "unset WHARFINGER_TOKEN, which would go first."
+        ),
     ),
     ("overwrite=True, on the command line --force", "--force (or, with get, --rename)"),
     ("Make the same call again", "Run the same command again"),
