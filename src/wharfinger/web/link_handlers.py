@@ -130,6 +130,10 @@ def _refusal(error: WharfingerError, head: RequestHead) -> Answer:
     headers = tuple(pair for pair in found.headers if pair[0] in kept)
     if isinstance(error, NotFound):
         title, text = "This link leads nowhere", "It may have ended. Ask for a new one."
+    elif isinstance(error, PasswordRequired):
+        # The browser asks for it; this page is for who sent that window away.
+        title = error.title
+        text = f"{error.detail} Load this page again to enter it; leave the user name empty."
     else:
         title, text = error.title, f"{error.detail} {error.hint}"
     return error_page(found.status, title, text, headers=headers, method=head.method)
