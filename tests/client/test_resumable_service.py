@@ -133,7 +133,7 @@ def test_the_next_run_goes_on_with_what_the_last_one_left(
     browser: Browser, tmp_path: Path, state: Path, wharf: Wharf
 ) -> None:
     file = make_file(tmp_path, 12 * MIB)
-    with Cutting(browser.url, cuts=[8 * MIB, 8 * MIB]) as proxy:
+    with Cutting(browser.url, cuts=[8 * MIB] * 3) as proxy:
         with pytest.raises(TransferError) as caught:
             put(file, browser, via=proxy.url, retries=0)
         assert "goes on" in caught.value.hint
@@ -151,7 +151,7 @@ def test_what_the_server_forgot_is_begun_anew(
 ) -> None:
     file = make_file(tmp_path, 12 * MIB)
     state = tmp_path / "state" / "wharfinger"
-    with Cutting(server.url, cuts=[8 * MIB, 8 * MIB]) as proxy:
+    with Cutting(server.url, cuts=[8 * MIB] * 3) as proxy:
         with pytest.raises(TransferError):
             put(file, server, via=proxy.url, retries=0)
         (left,) = kept(state)
@@ -224,12 +224,13 @@ def test_the_asynchronous_twin_does_the_same(server: Browser, tmp_path: Path) ->
 
 def serve(folder: Path, port: int) -> subprocess.Popen[bytes]:
     process = subprocess.Popen(
-        [sys.executable, "-m", "wharfinger", "--json", "serve", "--data", str(folder),
+        [sys.executable, "-m", "wharfinger", "serve", "--json", "--data", str(folder),
          "--port", str(port)],
         stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
     )  # fmt: skip
     assert process.stdout is not None
-    assert json.loads(process.stdout.readline())["event"] == "listening"
+    said = json.loads(process.stdout.readline())
+    assert said.get("event") == "listening", said
     return process
 
 
@@ -247,7 +248,7 @@ def test_client_and_server_are_killed_and_the_upload_goes_on(tmp_path: Path, sta
         secret = (data / "admin-token").read_text().strip()
         file = make_file(tmp_path, 16 * MIB)
         with Cutting(f"http://127.0.0.1:{port}", pause=0.005) as proxy:
-            command = [sys.executable, "-m", "wharfinger", "--json", "put", "--protocol",
+            command = [sys.executable, "-m", "wharfinger", "put", "--json", "--protocol",
                        "resumable", str(file), f"{proxy.url}/uploads/files"]  # fmt: skip
             environment = {**os.environ, "WHARFINGER_TOKEN": secret, "WHARFINGER_SERVER": proxy.url}
             client = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL)
