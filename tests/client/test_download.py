@@ -272,6 +272,7 @@ WRONG_CALLS: dict[str, dict[str, object]] = {
     "connections": {"connections": 17},
     "digest": {"sha256": "abc"},
     "size": {"max_size": "much"},
+    "policy": {"policy": "images"},
     "expect": {"expect": "nonsense"},
     "empty expect": {"expect": []},
     "timeout": {"timeout": 0},

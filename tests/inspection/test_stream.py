@@ -298,3 +298,9 @@ def test_a_file_refused_by_its_head_never_clears_a_byte(
     with pytest.raises(Rejected):
         feed_all()
     assert cleared == []
+
+
+def test_what_is_no_policy_is_wrong_usage() -> None:
+    with pytest.raises(UsageError, match="policy= is a str") as caught:
+        Inspection("images")  # type: ignore[arg-type]
+    assert caught.value.hint == "It takes a Policy, such as Policy.images()."

@@ -101,6 +101,11 @@ class Rules:
             sha256 = str(sha256).strip().lower()
             if not _SHA256.fullmatch(sha256):
                 raise UsageError("sha256 must be 64 hexadecimal digits.")
+        if not isinstance(policy, (Policy, type(None))):
+            raise UsageError(
+                f"policy= is a {policy.__class__.__name__}.",
+                hint="It takes a Policy, such as Policy.images().",
+            )
         if max_size is None:
             limit = DEFAULT_MAX_SIZE if policy is None else policy.max_size
         else:

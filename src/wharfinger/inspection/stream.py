@@ -97,6 +97,11 @@ class Inspection:
         length: int | None = None,
         hasher: Hasher | None = None,
     ) -> None:
+        if not isinstance(policy, Policy):
+            raise UsageError(
+                f"policy= is a {policy.__class__.__name__}.",
+                hint="It takes a Policy, such as Policy.images().",
+            )
         if length is not None:
             _judge_length(policy, length)
         self._policy = policy
