@@ -36,6 +36,8 @@ Send: TypeAlias = Callable[[Message], Awaitable[None]]
 Authorize: TypeAlias = Callable[[Scope], "Principal | Awaitable[Principal | None] | None"]
 
 _BATCH: Final = 1 * MIB
+# What came for so long is handed on by the next piece, so that a slow sender holds little memory.
+_GATHER_SECONDS: Final = 0.2
 _READ: Final = 1 * MIB
 _THREADS: Final = 16
 # The server opens and sends a whole file itself, if it says that it can (ASGI extension).
@@ -245,9 +247,14 @@ def _head(scope: Scope) -> RequestHead:
 
 
 async def _batches(receive: Receive) -> AsyncIterator[bytes]:
-    """Yield the body in pieces of about a MiB. Raises ConnectionError when the client leaves."""
+    """Yield the body in pieces of about a MiB, smaller ones from a slow sender.
+
+    Raises:
+        ConnectionError: the client left.
+    """
+    loop = asyncio.get_running_loop()
     gathered: list[bytes] = []
-    size = 0
+    size, began = 0, 0.0
     more = True
     while more:
         message = await receive()
@@ -257,10 +264,12 @@ async def _batches(receive: Receive) -> AsyncIterator[bytes]:
             raise ConnectionResetError("the client left")
         piece = cast("bytes", message.get("body", b""))
         more = message.get("more_body", False)
+        now = loop.time()
         if piece:
+            began = began if gathered else now
             gathered.append(piece)
             size += len(piece)
-        if gathered and (size >= _BATCH or not more):
+        if gathered and (size >= _BATCH or not more or now - began >= _GATHER_SECONDS):
             yield gathered[0] if len(gathered) == 1 else b"".join(gathered)
             gathered.clear()
             size = 0

@@ -46,6 +46,7 @@ def show(*, data: str | None, config: str | None) -> None:
         "interim": settings.interim,
     }
     limits = wharf.limits.describe()
+    receiving = wharf.patience.describe()
     collections = {
         name: {**found.describe(), **found.quotas.describe()}
         for name, found in sorted(wharf.collections.items())
@@ -56,6 +57,7 @@ def show(*, data: str | None, config: str | None) -> None:
                 **values,
                 "sources": dict(settings.sources),
                 "limits": limits,
+                "receiving": receiving,
                 "collections": collections,
             }
         )
@@ -65,6 +67,8 @@ def show(*, data: str | None, config: str | None) -> None:
         output.emit({}, f"{key} = {value}" + (f"  ({source})" if source else ""))
     for key, value in limits.items():
         output.emit({}, f"limits.{key} = {value}")
+    for key, value in receiving.items():
+        output.emit({}, f"receiving.{key} = {value}")
     for name, rules in collections.items():
         types = rules["types"]
         shown = ", ".join(types) if isinstance(types, list) else "any type"

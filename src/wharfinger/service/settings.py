@@ -25,12 +25,22 @@ from wharfinger.names import show
 from wharfinger.service.collections import DEFAULT_COLLECTIONS, Collection
 from wharfinger.service.event_settings import EventSettings
 from wharfinger.service.limits import LimitSettings
+from wharfinger.service.patience import Patience
 
 DEFAULT_DATA: Final = Path("data")
 # How the web server in front is told to send a file itself.
 Offload: TypeAlias = Literal["nginx", "sendfile"]
 # What a configuration file may hold; `server` belongs to the stand-alone server.
-SECTIONS: Final = ("server", "store", "catalog", "collections", "delivery", "limits", "events")
+SECTIONS: Final = (
+    "server",
+    "store",
+    "catalog",
+    "collections",
+    "delivery",
+    "limits",
+    "receiving",
+    "events",
+)
 # Sections that the design names and this version does not serve yet: an error says so.
 _LATER: Final = ("scan",)
 # RFC 6454 section 6.2, of http and https: lower case, and the default port is never written.
@@ -59,6 +69,7 @@ class WharfSettings:
             `X-Accel-Redirect` ("nginx") or `X-Sendfile` ("sendfile"); its group may read them
             then. None: they are sent from here.
         limits: how much one token, address or link may do in a time.
+        patience: how long is waited for the bytes of an upload.
         events: where events are sent.
 
     Raises:
@@ -75,6 +86,7 @@ class WharfSettings:
     revalidate_private: bool = False
     offload: Offload | None = None
     limits: LimitSettings = field(default_factory=LimitSettings)
+    patience: Patience = field(default_factory=Patience)
     events: EventSettings = field(default_factory=EventSettings)
 
     def __post_init__(self) -> None:
@@ -141,6 +153,7 @@ class WharfSettings:
             revalidate_private=delivery.get("revalidate_private", False),  # type: ignore[arg-type]
             offload=offload,  # type: ignore[arg-type]
             limits=LimitSettings.from_mapping(section(tables, "limits", None)),
+            patience=Patience.from_mapping(section(tables, "receiving", None)),
             events=EventSettings.from_mapping(section(tables, "events", None)),
         )
 

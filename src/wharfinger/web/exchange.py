@@ -14,12 +14,14 @@ from __future__ import annotations
 import logging
 import secrets
 import threading
+import time
 from collections.abc import Sequence
 from dataclasses import replace
 
 from wharfinger.errors import InternalError, MethodNotAllowed, Unavailable, WharfingerError
 from wharfinger.protocol.problems import problem
 from wharfinger.service import Wharf
+from wharfinger.service.patience import Wait
 from wharfinger.web import routes, tus_handlers
 from wharfinger.web.answers import Answer, FileBody, empty_answer
 from wharfinger.web.asking import Asked, Interim, Wanted
@@ -69,6 +71,7 @@ class Exchange:
         self._head = head = interface.proxies.believed(head)
         self._turn = interface.limiting.turn(head)
         self._wanted: Wanted | None = None
+        self._wait: Wait | None = None
         self._received = 0
         self._busy = threading.RLock()
 
@@ -98,6 +101,7 @@ class Exchange:
                 return self._interface.memory.offloading.hand_off(self._head, answer)
             self._wanted = outcome
             self._turn.charge(self._head.length or 0)
+            self._wait = Wait(self._interface.wharf.settings.patience, time.monotonic())
         except Exception as error:  # noqa: BLE001 - the outermost function: every error is an answer
             self.abort()
             return self._refused(error)
@@ -111,12 +115,16 @@ class Exchange:
     def write(self, data: bytes | bytearray | memoryview) -> Answer | None:
         """Take more of the body; return an answer when no more of it is wanted."""
         assert self._wanted is not None  # noqa: S101 - begin() asked for it
+        assert self._wait is not None  # noqa: S101 - the same
         self._received += len(data)
+        arrived = time.monotonic()
         try:
             with self._busy:
                 self._wanted.sink.write(data)
             if self._head.length is None:
                 self._turn.charge(len(data))
+            self._wait.came(len(data), arrived)
+            self._wait.goes_on(time.monotonic())
         except Exception as error:  # noqa: BLE001 - as in begin
             self.abort()
             return self._refused(error)
