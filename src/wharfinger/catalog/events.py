@@ -9,7 +9,7 @@ earliest that waits. One that failed `MOST_TRIES` times is parked: nothing waits
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any, Final
 
@@ -28,29 +28,38 @@ _PARKED: Final = events.c.done_at.is_(None) & (events.c.tries >= MOST_TRIES)
 
 def add(
     connection: Connection,
+    types: Mapping[str, str],
     *,
-    event_id: str,
-    type: str,  # noqa: A002 - the field's own word
     subject: str,
     at: datetime,
     payload: Mapping[str, object],
     done_at: datetime | None,
-) -> int:
-    """Record an event and return its number; `done_at` for one that nobody has to be sent."""
-    result = connection.execute(
-        _ADD,
-        {
-            "id": event_id,
-            "kind": type,
-            "subject": subject,
-            "at": to_millis(at),
-            "payload": json.dumps(payload, ensure_ascii=False, separators=(",", ":")),
-            "tries": 0,
-            "next_at": 0,
-            "done_at": maybe_millis(done_at),
-        },
-    )
-    return int(result.lastrowid)
+) -> None:
+    """Record events of one subject at one moment; `done_at` where nobody has to be sent them.
+
+    Args:
+        connection: the transaction.
+        types: the type of each by its id, in order.
+        subject: the id of the file.
+        at: when it happened.
+        payload: what is told of it.
+        done_at: the same moment, or None.
+    """
+    common: dict[str, object] = {
+        "subject": subject,
+        "at": to_millis(at),
+        "payload": json.dumps(payload, ensure_ascii=False, separators=(",", ":")),
+        "tries": 0,
+        "next_at": 0,
+        "done_at": maybe_millis(done_at),
+    }
+    connection.execute(_ADD, [{"id": one, "kind": kind, **common} for one, kind in types.items()])
+
+
+def numbers(connection: Connection, ids: Iterable[str]) -> dict[str, int]:
+    """Return the numbers of events by their ids."""
+    rows = connection.execute(select(events.c.id, events.c.seq).where(events.c.id.in_(list(ids))))
+    return {row.id: row.seq for row in rows}
 
 
 def since(connection: Connection, seq: int, limit: int) -> list[Event]:

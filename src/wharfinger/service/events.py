@@ -50,6 +50,7 @@ MAX_PAGE: Final = 1000
 _CLOSE_SECONDS: Final = 5.0
 
 Callback = Callable[[Event], object]
+_Told = tuple[tuple[Callback, ...], Event]
 C = TypeVar("C", bound=Callback)
 
 
@@ -144,13 +145,12 @@ class Events:
     def note(
         self,
         connection: Connection,
-        type: str,  # noqa: A002 - the field's own word
         stored: StoredFile,
-        *,
+        *types: str,
         link: Mapping[str, object] | None = None,
     ) -> None:
-        """Record an event of a file in the transaction that makes it happen."""
-        self._note(connection, type, stored.id, self._record(stored), link=link)
+        """Record events of a file, in order, in the transaction that makes them happen."""
+        self._note(connection, types, stored.id, self._record(stored), link=link)
 
     def note_refusal(
         self,
@@ -179,7 +179,7 @@ class Events:
             "url": None,
         }
         problem = {"code": error.code, "detail": str(error), "hint": error.hint}
-        self._note(connection, REFUSED, identity, record, link=link, problem=problem)
+        self._note(connection, (REFUSED,), identity, record, link=link, problem=problem)
 
     def forget(self, now: datetime) -> int:
         """Remove what is done and old; return how many events."""
@@ -196,7 +196,7 @@ class Events:
     def _note(
         self,
         connection: Connection,
-        type: str,  # noqa: A002
+        types: tuple[str, ...],
         subject: str,
         record: Mapping[str, object],
         *,
@@ -204,11 +204,10 @@ class Events:
         problem: Mapping[str, object] | None = None,
     ) -> None:
         now = self._now()
-        event_id = secrets.token_hex(16)
-        seq = statements.add(
+        ids = {secrets.token_hex(16): kind for kind in types}
+        statements.add(
             connection,
-            event_id=event_id,
-            type=type,
+            ids,
             subject=subject,
             at=now,
             payload={
@@ -219,11 +218,16 @@ class Events:
             done_at=now if self.webhook is None else None,
         )
         callbacks = self._callbacks
-        if callbacks:
-            event = Event(
-                seq=seq, id=event_id, type=type, at=now, file=record, link=link, problem=problem
+        if not callbacks:
+            return
+        numbers = statements.numbers(connection, ids)
+        told = [
+            Event(
+                seq=numbers[one], id=one, type=kind, at=now, file=record, link=link, problem=problem
             )
-            on_commit(connection, lambda: self._teller.tell(callbacks, event))
+            for one, kind in ids.items()
+        ]
+        on_commit(connection, lambda: self._teller.tell(callbacks, told))
 
     def _record(self, stored: StoredFile) -> dict[str, object]:
         return {
@@ -247,10 +251,10 @@ class _Teller:
     def __init__(self) -> None:
         self._starting = threading.Lock()
         self._pid = 0
-        self._queue: queue.SimpleQueue[tuple[tuple[Callback, ...], Event] | None]
+        self._queue: queue.SimpleQueue[_Told | None]
         self._thread: threading.Thread | None = None
 
-    def tell(self, callbacks: tuple[Callback, ...], event: Event) -> None:
+    def tell(self, callbacks: tuple[Callback, ...], events: list[Event]) -> None:
         """Have the callbacks called; returns at once."""
         with self._starting:
             if self._thread is None or self._pid != os.getpid():
@@ -260,7 +264,8 @@ class _Teller:
                     target=_call_on, args=(self._queue,), name="wharfinger-events", daemon=True
                 )
                 self._thread.start()
-            self._queue.put((callbacks, event))
+            for event in events:
+                self._queue.put((callbacks, event))
 
     def close(self, seconds: float) -> None:
         """Call what is left, for at most so long."""
@@ -273,7 +278,7 @@ class _Teller:
             thread.join(seconds)
 
 
-def _call_on(waiting: queue.SimpleQueue[tuple[tuple[Callback, ...], Event] | None]) -> None:
+def _call_on(waiting: queue.SimpleQueue[_Told | None]) -> None:
     while (item := waiting.get()) is not None:
         callbacks, event = item
         for callback in callbacks:

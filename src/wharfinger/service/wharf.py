@@ -534,9 +534,8 @@ class Wharf:
         if link_id is not None:
             self.upload_links.count(connection, link_id, stored)
             link = {"id": link_id}
-        self.events.note(connection, RECEIVED, stored, link=link)
-        if stored.state is FileState.READY:
-            self.events.note(connection, READY, stored, link=link)
+        types = (RECEIVED, READY) if stored.state is FileState.READY else (RECEIVED,)
+        self.events.note(connection, stored, *types, link=link)
 
     def _note_refusal(self, reception: Reception, error: Rejected) -> None:
         self._open().catalog.write(
@@ -568,11 +567,11 @@ class Wharf:
 
     def _note_ended(self, connection: Connection, stored: StoredFile) -> None:
         expired = stored.state is FileState.EXPIRED
-        self.events.note(connection, EXPIRED if expired else REMOVED, stored)
+        self.events.note(connection, stored, EXPIRED if expired else REMOVED)
 
     def _note_spent(self, connection: Connection, link: Link, stored: StoredFile) -> None:
         told = {"id": link.id, "max_downloads": link.max_downloads, "downloads": link.downloads}
-        self.events.note(connection, LINK_SPENT, stored, link=told)
+        self.events.note(connection, stored, LINK_SPENT, link=told)
 
     def _open(self) -> _Parts:
         parts = self._parts
