@@ -17,6 +17,7 @@ server in front sends the published files, their group may read them: 0750 and 0
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import errno
 import fcntl
 import io
@@ -39,9 +40,15 @@ _UPLOAD: Final = ".upload"
 _FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 # A file system without unnamed files says so in one of these ways (open(2)).
 _NO_TMPFILE: Final = frozenset({errno.EOPNOTSUPP, errno.EISDIR, errno.ENOENT, errno.EINVAL})
-# A declared length must fit and leave this much for the catalog and its log. Nothing is
-# reserved: who only announces a length takes no room from others.
+# A declared length must fit and leave this much for the catalog and its log.
 _MARGIN: Final = 1 * MIB
+# Room is reserved for as much again as has come, never for an announcement alone: who sends a few
+# bytes of a long file takes no room from others. That a length cannot fit is said at its head.
+_RESERVED_FROM: Final = 4 * MIB
+# linux/falloc.h: the size of the file stays what was written.
+_KEEP_SIZE: Final = 1
+# A file system that cannot reserve says so in one of these ways (fallocate(2)).
+_NO_RESERVING: Final = frozenset({errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL, errno.ENODEV})
 _NO_DESCRIPTORS: Final = frozenset({errno.EMFILE, errno.ENFILE})
 
 
@@ -84,7 +91,7 @@ class LocalStore:
         if length is not None and free is not None and length + _MARGIN > free:
             raise StorageFull(f"{length} bytes do not fit into the {free} that are left.")
         with _full_disk_is_storage_full(), self._open_count:
-            return LocalStaging(self._staging, self._open_count)
+            return LocalStaging(self._staging, self._open_count, length)
 
     def begin_part(self, upload_id: str, length: int | None = None) -> LocalPart:
         free = self.free_space()
@@ -92,7 +99,7 @@ class LocalStore:
             raise StorageFull(f"{length} bytes do not fit into the {free} that are left.")
         path = self._part(upload_id)
         with _full_disk_is_storage_full(), self._open_count:
-            part = LocalPart(path, self._open_count, os.O_CREAT | os.O_EXCL)
+            part = LocalPart(path, self._open_count, os.O_CREAT | os.O_EXCL, length)
         # An offset that is told to the client later names a file that a power cut leaves there.
         _sync_folder(self._staging)
         return part
@@ -223,10 +230,14 @@ class LocalStore:
 class LocalStaging:
     """One file on its way in: unnamed where possible, else named and removed by `discard`."""
 
-    def __init__(self, folder: Path, count: _OpenCount | None = None) -> None:
+    def __init__(
+        self, folder: Path, count: _OpenCount | None = None, length: int | None = None
+    ) -> None:
         self._named: Path | None = None
         self._size = 0
         self._count = count
+        self._length = length or 0
+        self._reserved = 0
         try:
             self._fd = os.open(folder, os.O_TMPFILE | os.O_RDWR, 0o600)
         except OSError as error:
@@ -245,6 +256,7 @@ class LocalStaging:
 
     def write(self, data: Buffer) -> None:
         with _full_disk_is_storage_full(), memoryview(data) as view:
+            self._reserve(min(self._length, 2 * self._size))
             written = os.write(self._fd, view)
             while written < len(view):
                 written += os.write(self._fd, view[written:])
@@ -254,7 +266,20 @@ class LocalStaging:
         # After a failed sync the pages may count as clean although they are lost: the
         # error ends this upload and sync is not tried again (fsync(2), "fsyncgate").
         with _full_disk_is_storage_full():
+            if self._reserved > self._size:
+                os.ftruncate(self._fd, self._size)  # gives back what was reserved behind it
+                self._reserved = 0
             os.fdatasync(self._fd)
+
+    def _reserve(self, size: int) -> None:
+        """Have room for so many bytes, so that a full disk is found early. Raises OSError."""
+        if size <= self._reserved or size < _RESERVED_FROM:
+            return
+        self._reserved = size
+        if _fallocate(self._fd, _KEEP_SIZE, 0, size):
+            number = ctypes.get_errno()
+            if number not in _NO_RESERVING:
+                raise OSError(number, os.strerror(number))
 
     def reader(self) -> BinaryIO:
         return open(f"/proc/self/fd/{self._fd}", "rb")  # noqa: PTH123 - the caller closes it
@@ -286,16 +311,21 @@ class LocalStaging:
 class LocalPart(LocalStaging):
     """The bytes of an upload that comes in several requests, in a file with its id."""
 
-    def __init__(self, path: Path, count: _OpenCount, more_flags: int = 0) -> None:
+    def __init__(
+        self, path: Path, count: _OpenCount, more_flags: int = 0, length: int | None = None
+    ) -> None:
         flags = os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC | more_flags
         self._fd = os.open(path, flags, 0o600)
         self._path = path
         self._named = path
         self._size = os.fstat(self._fd).st_size
         self._count = count
+        self._length = length or 0
+        self._reserved = 0
 
     def write_at(self, data: Buffer, offset: int) -> None:
         with _full_disk_is_storage_full(), memoryview(data) as view:
+            self._reserve(min(self._length, 2 * offset))
             written = 0
             while written < len(view):
                 written += os.pwrite(self._fd, view[written:], offset + written)
@@ -311,7 +341,12 @@ class LocalPart(LocalStaging):
             if self._fd >= 0:  # closing it has unlocked it, too
                 fcntl.flock(self._fd, fcntl.LOCK_UN)
 
+    def sync(self) -> None:
+        with _full_disk_is_storage_full():
+            os.fdatasync(self._fd)  # what is reserved stays so: more is to come
+
     def cut(self, size: int) -> None:
+        self._reserved = 0
         os.ftruncate(self._fd, size)
         self._size = size
 
@@ -349,6 +384,11 @@ class _OpenCount:
     def __exit__(self, kind: object, error: object, trace: object) -> None:
         if error is not None:
             self.released()
+
+
+_libc: Final = ctypes.CDLL(None, use_errno=True)
+_fallocate: Final = _libc.fallocate64 if hasattr(_libc, "fallocate64") else _libc.fallocate
+_fallocate.argtypes = (ctypes.c_int, ctypes.c_int, ctypes.c_int64, ctypes.c_int64)
 
 
 def _checked(file_id: str) -> str:
