@@ -36,7 +36,7 @@ def url(folder: Path) -> Iterator[str]:
 
 @pytest.fixture
 def browser(url: str) -> Browser:
-    return Browser(url)
+    return Browser(url, ours="/storage/")
 
 
 def signed_in(browser: Browser, user: str) -> dict[str, str]:

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import logging
-import socket
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from wharfinger.errors import ConfigError, PortInUse
+from wharfinger.server.listening import Listeners
 from wharfinger.server.settings import ServerSettings
 from wharfinger.server.supervising import supervise
 from wharfinger.server.worker import Worker
@@ -21,7 +19,6 @@ from wharfinger.web.proxies import Proxies
 log = logging.getLogger("wharfinger.server")
 
 ADMIN_TOKEN_FILE: Final = "admin-token"  # noqa: S105 - the name of a file
-_BACKLOG: Final = 1024
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -61,17 +58,18 @@ def serve(
             settings.workers,
         )
     wharf = Wharf(settings.wharf)
-    with contextlib.closing(wharf), contextlib.closing(_listen(settings)) as listener:
+    listeners = Listeners(settings.host, settings.port, settings.workers)
+    with contextlib.closing(wharf), contextlib.closing(listeners):
         listening = Listening(
-            url=_url(settings, listener.getsockname()[1]),
+            url=_url(settings, listeners.port),
             data=settings.wharf.data,
             admin_token_file=first_token(wharf),
         )
 
-        def worker(wharf: Wharf) -> Worker:
+        def worker(wharf: Wharf, place: int) -> Worker:
             return Worker(
                 wharf=wharf,
-                listener=listener,
+                listener=listeners.take(place),
                 certificate=settings.certificate,
                 proxies=Proxies(settings.trusted_proxies),
                 log_requests=log_requests,
@@ -79,13 +77,16 @@ def serve(
             )
 
         if settings.workers == 1:
-            worker(wharf).run(lambda: announce(listening))
+            worker(wharf, 0).run(lambda: announce(listening))
             return
         wharf.close()  # a database must not be open across a fork
         supervise(
             settings.workers,
-            lambda parent: worker(Wharf(settings.wharf)).run(lambda: None, parent=parent),
+            lambda place, parent: worker(Wharf(settings.wharf), place).run(
+                lambda: None, parent=parent
+            ),
             lambda: announce(listening),
+            listeners.close,
         )
 
 
@@ -101,28 +102,6 @@ def first_token(wharf: Wharf) -> Path | None:
     path.unlink(missing_ok=True)
     keyring.write_private(path, f"{secret}\n")
     return path
-
-
-def _listen(settings: ServerSettings) -> socket.socket:
-    host, port = settings.host, settings.port
-    try:
-        (family, kind, protocol, _, address), *_ = socket.getaddrinfo(
-            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-        )
-        listener = socket.socket(family, kind, protocol)
-    except OSError as error:
-        raise ConfigError(f"{host!r} is not an address to listen on: {error.strerror}.") from error
-    try:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind(address)
-        listener.listen(_BACKLOG)
-    except OSError as error:
-        listener.close()
-        if error.errno == errno.EADDRINUSE:
-            raise PortInUse(f"Another program listens on {host}:{port}.") from error
-        raise ConfigError(f"Cannot listen on {host}:{port}: {error.strerror}.") from error
-    listener.setblocking(False)
-    return listener
 
 
 def _url(settings: ServerSettings, port: int) -> str:

@@ -1,4 +1,4 @@
-"""Several worker processes over one listening socket, and the parent that keeps their number.
+"""Several worker processes at one address, and the parent that keeps their number.
 
 Workers are forked: the parent holds no thread, no database and no connection. One that dies is
 replaced; when the parent is gone, however that came, its workers see it by a pipe and
@@ -27,17 +27,21 @@ _MOST_FAILURES: Final = 5
 # After workers were told to stop they finish what runs; then they are ended.
 _PATIENCE: Final = 40.0
 
-Work = Callable[[int], None]
-"""What a worker does; it gets a descriptor that becomes readable when the parent is gone."""
+Work = Callable[[int, int], None]
+"""What a worker does. It gets its place among the workers, counted from 0, and a descriptor that
+becomes readable when the parent is gone."""
 
 
-def supervise(count: int, work: Work, ready: Callable[[], None]) -> None:
+def supervise(
+    count: int, work: Work, ready: Callable[[], None], stopping: Callable[[], None]
+) -> None:
     """Keep `count` processes at work until SIGINT or SIGTERM, then stop them and return.
 
     Args:
         count: how many.
         work: what each does until it gets SIGTERM, or its parent is gone.
         ready: is called once, when all were started.
+        stopping: is called once, before they are told to stop.
 
     Raises:
         Unavailable: workers die as soon as they start.
@@ -49,12 +53,13 @@ def supervise(count: int, work: Work, ready: Callable[[], None]) -> None:
         stack.callback(os.close, held)
         stack.enter_context(_waiting_for_signals())
         stack.callback(crew.stop)
-        for _ in range(count):
-            crew.start()
+        stack.callback(stopping)
+        for place in range(count):
+            crew.start(place)
         ready()
         while signal.sigwait(_SIGNALS) == signal.SIGCHLD:
-            for _ in crew.dead():
-                crew.start()
+            for place in crew.dead():
+                crew.start(place)
 
 
 class _Crew:
@@ -64,21 +69,21 @@ class _Crew:
         self._work = work
         self._alive = alive
         self._held = held
-        self._started: dict[int, float] = {}
+        self._started: dict[int, tuple[int, float]] = {}
         self._failures = 0
 
-    def start(self) -> None:
-        """Start one more worker."""
+    def start(self, place: int) -> None:
+        """Start a worker."""
         sys.stdout.flush()
         sys.stderr.flush()
         pid = os.fork()
         if pid == 0:
-            os._exit(self._run())
-        self._started[pid] = time.monotonic()
+            os._exit(self._run(place))
+        self._started[pid] = place, time.monotonic()
 
     def dead(self) -> Iterator[int]:
-        """Yield the workers that have died. Raises Unavailable when they do so at once."""
-        for pid, started in list(self._started.items()):
+        """Yield the places of workers that have died. Raises Unavailable when they do so at once."""
+        for pid, (place, started) in list(self._started.items()):
             found, status = os.waitpid(pid, os.WNOHANG)
             if not found:
                 continue
@@ -90,7 +95,7 @@ class _Crew:
                 raise Unavailable(
                     "The workers end as soon as they start.", hint="See what they wrote before."
                 )
-            yield pid
+            yield place
 
     def stop(self) -> None:
         """Tell every worker to stop and wait for it; end those that do not."""
@@ -110,12 +115,12 @@ class _Crew:
             if os.waitpid(pid, options)[0]:
                 del self._started[pid]
 
-    def _run(self) -> int:
+    def _run(self, place: int) -> int:
         """Work, in a new process, and return its exit code."""
         try:
             os.close(self._held)  # or the pipe would outlive the parent in its workers
             signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
-            self._work(self._alive)
+            self._work(place, self._alive)
         except Exception:
             log.exception("a worker failed")
             return 1
