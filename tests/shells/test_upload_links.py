@@ -116,9 +116,10 @@ def test_raw_bytes_are_answered_with_a_receipt(browser: Browser) -> None:
 
 
 def test_tus_works_below_the_link(browser: Browser) -> None:
-    path, sender = ask_for_files(browser, max_files=1), stranger(browser)
+    path, sender = ask_for_files(browser, max_files=1, max_bytes=100), stranger(browser)
     options = sender.ask("OPTIONS", path)
     assert (options.status, options.headers["tus-version"]) == (204, "1.0.0")
+    assert options.headers["tus-max-size"] == "100"
     made = sender.ask("POST", path, b"", {**TUS, "Upload-Length": "4"})
     assert made.status == 201
     where = made.headers["location"]

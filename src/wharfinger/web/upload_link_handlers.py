@@ -85,10 +85,15 @@ def send_by_link(asked: Asked) -> Answer | Wanted:
 def upload_by_link_options(asked: Asked) -> Answer:
     """OPTIONS /u/{token}."""
     try:
-        collection = asked.wharf.upload_links.redeem(asked.parameters["token"]).collection
-        answer = tus_handlers.options(asked, collection)
-        more = resumable_handlers.announced(asked, collection)
-        return replace(answer, headers=(*answer.headers, *more))
+        links = asked.wharf.upload_links
+        link = links.redeem(asked.parameters["token"])
+        answer = tus_handlers.options(asked, link.collection)
+        more = resumable_handlers.announced(asked, link.collection)
+        most = str(links.place(link).policy.max_size)
+        fields = (
+            (name, most if name == "Tus-Max-Size" else value) for name, value in answer.headers
+        )
+        return replace(answer, headers=(*fields, *more))
     except NotFound:
         if "Access-Control-Request-Method" not in asked.head.headers:
             raise
