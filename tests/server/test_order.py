@@ -3,24 +3,12 @@
 from __future__ import annotations
 
 import re
-import subprocess
 from pathlib import Path
 
 import pytest
 
-from support.require import program, require
 from support.served import eventually, serve
-
-TRACED = (
-    "pwrite64,fdatasync,fsync,linkat,link,rename,renameat,renameat2,sendto,write,writev,sendmsg"
-)
-
-
-def tracing() -> list[str]:
-    strace = program("strace")
-    works = subprocess.run([strace, "-o", "/dev/null", "true"], check=False, capture_output=True)
-    require(works.returncode == 0, "this machine does not let strace trace")
-    return [strace, "-D", "-f", "-q", "-y", "-s", "64", "-e", f"trace={TRACED}", "-o"]
+from support.tracing import finished, tracing
 
 
 @pytest.mark.parametrize("form", [False, True], ids=["raw", "form"])
@@ -65,21 +53,6 @@ def test_the_answer_comes_after_everything_that_makes_it_true(
     answered = steps.index("answered")
     assert "published" not in steps[answered:]
     assert steps.count("published") == steps.count("answered") == 1
-
-
-def finished(lines: list[str]) -> list[str]:
-    """Return one line a call, in the order in which the calls returned."""
-    begun: dict[str, str] = {}
-    calls = []
-    for line in lines:
-        pid, text = line.split(maxsplit=1)
-        if text.endswith("<unfinished ...>"):
-            begun[pid] = text.removesuffix("<unfinished ...>").rstrip()
-        elif text.startswith("<... "):
-            calls.append(begun.pop(pid, "") + text.partition("resumed>")[2])
-        else:
-            calls.append(text)
-    return calls
 
 
 def step(line: str, file_id: str) -> str:
