@@ -120,6 +120,7 @@ def test_tus_works_below_the_link(browser: Browser) -> None:
     options = sender.ask("OPTIONS", path)
     assert (options.status, options.headers["tus-version"]) == (204, "1.0.0")
     assert options.headers["tus-max-size"] == "100"
+    assert "max-size=100," in options.headers["upload-limit"]
     made = sender.ask("POST", path, b"", {**TUS, "Upload-Length": "4"})
     assert made.status == 201
     where = made.headers["location"]
@@ -137,11 +138,12 @@ def test_tus_works_below_the_link(browser: Browser) -> None:
 
 
 def test_the_resumable_protocol_works_below_the_link(browser: Browser) -> None:
-    path, sender = ask_for_files(browser), stranger(browser)
+    path, sender = ask_for_files(browser, max_bytes=100), stranger(browser)
     made = sender.ask("POST", path, b"te", {**TEXT, "Upload-Complete": "?0", "Upload-Length": "4"})
     assert made.status == 201
     where = made.headers["location"]
     assert where.startswith(f"{path}/")
+    assert "max-size=100," in made.headers["upload-limit"]
     more = {"Content-Type": "application/partial-upload", "Upload-Complete": "?1"}
     ended = sender.ask("PATCH", where, b"xt", {**more, "Upload-Offset": "2"})
     check_kept(browser, receipt_of(ended), "file.txt")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from dataclasses import replace
 
@@ -29,6 +30,9 @@ from wharfinger.web.representing import base_url, file_receipt, file_record
 def limits(asked: Asked, collection: str, upload: Upload | None = None) -> tuple[str, str]:
     """Return the Upload-Limit of a collection, or of an upload in it."""
     policy = asked.wharf.collection(collection).policy
+    if upload is not None and upload.link_id is not None:
+        with contextlib.suppress(NotFound):  # it has ended, and with it what it permitted
+            policy = asked.wharf.upload_links.narrowed(upload.link_id).policy
     left = IDLE if upload is None else upload.expires_at - asked.wharf.now()
     age = max(int(left.total_seconds()), 0)
     found = Limits(max_size=policy.max_size, min_size=policy.min_size, max_age=age)

@@ -13,8 +13,10 @@ from typing import Final
 
 from wharfinger.errors import NotFound, RequestError, TooManyRequests, WharfingerError
 from wharfinger.protocol.problems import problem
+from wharfinger.protocol.resumable import Limits
 from wharfinger.service import SHARE, WRITE, FileState, Principal, UploadLink
 from wharfinger.service.upload_links import LinkReceiver
+from wharfinger.service.uploads import IDLE
 from wharfinger.web import resumable_handlers, tus_handlers, uploading
 from wharfinger.web.answers import Answer, HeaderPairs, empty_answer, json_answer
 from wharfinger.web.asking import Asked, JsonBody, Wanted
@@ -88,12 +90,14 @@ def upload_by_link_options(asked: Asked) -> Answer:
         links = asked.wharf.upload_links
         link = links.redeem(asked.parameters["token"])
         answer = tus_handlers.options(asked, link.collection)
-        more = resumable_handlers.announced(asked, link.collection)
-        most = str(links.place(link).policy.max_size)
-        fields = (
-            (name, most if name == "Tus-Max-Size" else value) for name, value in answer.headers
-        )
-        return replace(answer, headers=(*fields, *more))
+        policy = links.place(link).policy
+        fields = [pair for pair in answer.headers if pair[0] != "Tus-Max-Size"]
+        fields.append(("Tus-Max-Size", str(policy.max_size)))
+        if "Upload-Complete" not in asked.head.headers:
+            age = int(IDLE.total_seconds())
+            limits = Limits(max_size=policy.max_size, min_size=policy.min_size, max_age=age)
+            fields.append(("Upload-Limit", limits.field()))
+        return replace(answer, headers=tuple(fields))
     except NotFound:
         if "Access-Control-Request-Method" not in asked.head.headers:
             raise
