@@ -16,11 +16,14 @@ PACKAGE = "tus-js-client@4"
 # Each line on stdout is an object; `stop_at` ends the process in the middle, as a kill would.
 SCRIPT = """
 import { createReadStream } from 'node:fs'
+import { PassThrough } from 'node:stream'
 import * as tus from 'tus-js-client'
 const told = (line) => process.stdout.write(JSON.stringify(line) + '\\n')
 const { file, store, stop_at, abort_at, ...options } = JSON.parse(process.argv[2])
 const urlStorage = store ? new tus.FileUrlStorage(store) : undefined
-const input = createReadStream(file)
+// A length is deferred where nobody knows it: of a stream that is no file.
+const input = options.uploadLengthDeferred
+  ? createReadStream(file).pipe(new PassThrough()) : createReadStream(file)
 const upload = new tus.Upload(input, {
   retryDelays: [50, 100, 200, 400, 800, 1600, 1600, 1600],
   ...(urlStorage ? { urlStorage } : {}),
