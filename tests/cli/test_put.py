@@ -149,8 +149,8 @@ HERE = "http://127.0.0.1:1/"
 WRONG = {
     "raw by tus": (["a.txt", HERE, "--raw", "--protocol", "tus"], "--raw and --protocol tus"),
     "digest of stdin": (["-", HERE, "--digest"], "--digest needs the content before it is sent"),
-    "chunks of a form": (["a.txt", HERE, "--chunk-size", "1 MiB"], "--chunk-size are for"),
-    "connections of a form": (["a.txt", HERE, "--connections", "2"], "--connections and"),
+    "chunks of a form": (["a.txt", HERE, "--chunk-size", "1 MiB"], "--chunk-size is for"),
+    "connections of a form": (["a.txt", HERE, "--connections", "2"], "--connections is for"),
     "chunks of no size": (["a.txt", HERE, "--protocol", "tus", "--chunk-size", "x"], "'x'"),
     "empty chunks": (
         ["a.txt", HERE, "--protocol", "tus", "--chunk-size", "0"],

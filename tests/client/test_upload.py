@@ -200,7 +200,7 @@ WRONG_CALLS: dict[str, dict[str, object]] = {
     "no connections": {"protocol": "tus", "connections": 0},
     "no chunks": {"protocol": "tus", "chunk_size": 0},
     "a chunk that is no size": {"protocol": "tus", "chunk_size": "much"},
-    "resumable": {"protocol": "resumable"},
+    "resumable by PUT": {"protocol": "resumable", "method": "PUT"},
     "unknown protocol": {"protocol": "ftp"},
     "form by PUT": {"method": "PUT"},
     "raw by PATCH": {"protocol": "raw", "method": "PATCH"},

@@ -200,8 +200,8 @@ def test_rule_28_name_and_type_are_claims(browser: Browser) -> None:
     )
     record = append(browser, path, 0, b"words", "?1").json()
     assert (record["name"], record["type"]) == ("übersicht.txt", "text/plain")
-    path = {"Upload-Complete": "?0", "Content-Disposition": 'inline; filename="../a.txt"'}
-    assert browser.ask("POST", "/uploads/files", b"", path).status == 422, "rule 53"
+    fields = {"Upload-Complete": "?0", "Content-Disposition": 'inline; filename="../a.txt"'}
+    assert browser.ask("POST", "/uploads/files", b"", fields).status == 422, "rule 53"
     wrong = begin(browser, Content_Type="image/png")
     assert append(browser, wrong, 0, b"%PDF-1.7\n", "?1").status == 415
 
@@ -491,7 +491,7 @@ def test_no_interim_answer_without_a_version_that_is_spoken(
 
 def test_no_interim_answer_behind_a_proxy_or_where_it_is_switched_off(wharf: Wharf) -> None:
     for options in ({"trusted": ["127.0.0.1"]}, {"interim": False}):
-        with stand_alone(wharf, **options) as url:  # type: ignore[arg-type]
+        with stand_alone(wharf, **options) as url:
             browser = Browser(url, token(wharf))
             head = head_of(browser, "/uploads/files", 3, method="POST", Upload_Complete="?0",
                            Upload_Draft_Interop_Version="8", Connection="close")  # fmt: skip
@@ -650,3 +650,19 @@ def test_curl_can_speak_it_by_hand(browser: Browser, tmp_path: Path) -> None:
                f"{browser.url}{path[1]}")  # fmt: skip
     record = json.loads(said.replace("\r\n", "\n").rpartition("\n\n")[2])
     assert record["sha256"] == hashlib.sha256(data).hexdigest()
+
+
+def test_who_sends_by_a_link_gets_a_receipt_and_no_address_of_the_file(
+    browser: Browser, wharf: Wharf
+) -> None:
+    link = wharf.request("files")
+    stranger = Browser(browser.url)
+    begun = stranger.ask("POST", link.url, b"abc", {"Upload-Complete": "?0"})
+    assert begun.status == 201, begun.body
+    path = begun.headers["location"]
+    done = append(stranger, path, 3, b"def", "?1")
+    assert (done.status, done.headers["upload-complete"]) == (201, "?1")
+    assert done.json()["size"] == 6
+    for answer in (done, stranger.ask("HEAD", path)):
+        assert not {"location", "content-location"} & answer.headers.keys()
+        assert b"/files/" not in answer.body
