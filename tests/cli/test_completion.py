@@ -48,7 +48,7 @@ TYPED = {
     "a command": ("wharf se", "1", {"serve"}),
     "all commands": (
         "wharf ", "1",
-        {"get", "put", "inspect", "serve", "ls", "info", "share", "rm", "token", "sweep", "doctor",
+        {"get", "put", "inspect", "serve", "ls", "info", "share", "request", "rm", "token", "sweep", "doctor",
          "config", "completion"},
     ),
     "a command below": ("wharf token re", "2", {"revoke"}),

@@ -108,7 +108,7 @@ def test_open_operations_need_no_token_and_all_others_do(document: dict[str, Any
         if operation["security"] == [] and method != "options"
     }
     assert free == {
-        "/d/{token}", "/policy/{collection}", "/health/live", "/health/ready", "/openapi.json",
+        "/d/{token}", "/u/{token}", "/u/{token}/{upload}", "/policy/{collection}", "/health/live", "/health/ready", "/openapi.json",
     }  # fmt: skip
 
 
