@@ -27,7 +27,9 @@ T = TypeVar("T")
 
 # What is sent and read at once: it grows with a fast client and shrinks with a slow one.
 _WINDOWS: Final = (256 * KIB, 1 * MIB, 8 * MIB)  # the least, the first, the most
-_BLOCKS: Final = (64 * KIB, 256 * KIB, 1 * MIB)
+_BLOCKS: Final = (64 * KIB, 128 * KIB, 256 * KIB)
+# Under TLS each write is held twice, as it is and encrypted, until the client takes it.
+_SLICE: Final = 32 * KIB
 _QUICK: Final = 0.25
 _SLOW: Final = 2.0
 # What lies within is read by the system together (its read-ahead is 128 KiB or more).
@@ -126,7 +128,10 @@ class Sender:
             _transport(request)
             body.sending(len(block))
             began = loop.time()
-            await response.write(block)
+            _transport(request).set_write_buffer_limits(high=_SLICE)
+            with memoryview(block) as view:
+                for start in range(0, len(view), _SLICE):
+                    await response.write(view[start : start + _SLICE])
             position += len(block)
             amount.took(loop.time() - began)
 
