@@ -18,7 +18,17 @@ from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
 
-from benchmarks import client, crowd, delivering, fetching, flask_delivery, offload, peers, server
+from benchmarks import (
+    client,
+    crowd,
+    delivering,
+    fetching,
+    flask_delivery,
+    offload,
+    peers,
+    receiving,
+    server,
+)
 from benchmarks.measure import MIB, BenchmarkError
 from benchmarks.rounds import Plan
 from benchmarks.table import Row, as_markdown, as_text, machine
@@ -73,6 +83,7 @@ def measure(plan: Plan, folder: Path) -> list[Row]:
         _collect(rows, fetching.large_file(plan, peer, secure, large, scratch))
         _collect(rows, fetching.small_files(plan, peer, secure, root, scratch))
         _collect(rows, client.uploads(plan, sink, fresh, large))
+        _collect(rows, receiving.rows(plan, fresh, folder / "receiving", large))
         _collect(rows, delivering.large_file(plan, peer, fresh, large))
         _collect(rows, delivering.small_files(plan, peer, folder, small))
         _collect(rows, delivering.many_ranges(plan, fresh, small))

@@ -16,7 +16,7 @@ _FAILED = re.compile(r"(?:Non-2xx or 3xx responses|Socket errors).*")
 
 
 def load(
-    url: str, seconds: float, *, header: str = "", connections: int = CONNECTIONS
+    url: str, seconds: float, *, header: str = "", connections: int = CONNECTIONS, lua: str = ""
 ) -> tuple[float, int]:
     """Fetch one address over and over; return requests per second and their number.
 
@@ -25,12 +25,14 @@ def load(
         seconds: how long; whole seconds.
         header: one more header line, without its line end.
         connections: how many at once.
+        lua: more of wrk's script: another method, a body.
     """
     name, _, value = header.strip().partition(": ")
     with tempfile.TemporaryDirectory() as folder:
         # In a file, so that no token stands in a list of processes.
         script = Path(folder) / "ask.lua"
-        script.write_text(f"wrk.headers[{name!r}] = {value!r}\n" if name else "", "ascii")
+        asked = f"wrk.headers[{name!r}] = {value!r}\n" if name else ""
+        script.write_text(asked + lua, "ascii")
         command = [find("wrk"), "-t1", f"-c{connections}", f"-d{max(1, round(seconds))}s"]
         said = timed([*command, "-s", str(script), url]).stdout
     done, rate, failed = _DONE.search(said), _RATE.search(said), _FAILED.search(said)

@@ -107,6 +107,56 @@ http {{
 
 
 @contextmanager
+def nginx_dav(folder: Path, root: Path) -> Iterator[Server]:
+    """Let nginx keep what is PUT, by its DAV module (part of nginx-light)."""
+    port = _free_port()
+    folder.mkdir()
+    config = folder / "nginx.conf"
+    config.write_text(
+        f"daemon off;\nworker_processes 1;\npid {folder}/pid;\n"
+        f"error_log {folder}/error.log warn;\n{'user root;' if os.geteuid() == 0 else ''}\n"
+        "events { worker_connections 256; }\n"
+        f"http {{ access_log off; client_max_body_size 0; client_body_temp_path {folder}/body;\n"
+        + "".join(
+            f"{kind}_temp_path {folder}/{kind};\n" for kind in ("proxy", "fastcgi", "uwsgi", "scgi")
+        )
+        + f"server {{ listen 127.0.0.1:{port}; root {root}; dav_methods PUT; }} }}\n",
+        encoding="utf-8",
+    )
+    process = subprocess.Popen(
+        [find("nginx"), "-c", str(config), "-p", str(folder), "-e", str(folder / "error.log")],
+        stdin=subprocess.DEVNULL,
+    )
+    try:
+        _wait_until_open(port, process)
+        yield Server(f"http://127.0.0.1:{port}", process.pid)
+    finally:
+        _stop(process)
+
+
+@contextmanager
+def receiving_app(folder: Path, host: str, target: str) -> Iterator[Server]:
+    """Run an application that saves the file of a form into a folder, on gunicorn or uvicorn."""
+    port = _free_port()
+    options = {
+        "gunicorn": ["--worker-class", "gthread", "--threads", "8", "--log-level", "error",
+                     "--bind", f"127.0.0.1:{port}", target],
+        "uvicorn": ["--log-level", "error", "--port", str(port), "--factory", target],
+    }  # fmt: skip
+    process = subprocess.Popen(
+        [sys.executable, "-m", host, *options[host]],
+        stdin=subprocess.DEVNULL,
+        cwd=Path(__file__).parents[1],
+        env={**os.environ, "BENCH_FOLDER": str(folder), "TMPDIR": str(folder)},
+    )
+    try:
+        _wait_until_open(port, process)
+        yield Server(f"http://127.0.0.1:{port}/", process.pid)
+    finally:
+        _stop(process)
+
+
+@contextmanager
 def nginx_in_front(folder: Path, service: Service) -> Iterator[Server]:
     """Run nginx before a service, as docs/how-to/nginx.md has it take files over; plain HTTP, no log."""
     page = Path(__file__).parents[1] / "docs" / "how-to" / "nginx.md"
