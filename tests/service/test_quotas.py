@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -81,7 +82,7 @@ def at_once(number: int, do: Callable[[int], object]) -> list[BaseException]:
     ids=["files", "bytes", "files of one owner", "bytes of one owner"],
 )
 def test_of_fifty_at_once_exactly_as_many_pass_as_fit(
-    opened: Callable[..., Wharf], tmp_path: Path, keys: dict[str, object], passes: int, what: str
+    opened: Callable[..., Wharf], tmp_path: Path, keys: dict[str, Any], passes: int, what: str
 ) -> None:
     wharf = opened(place(**keys))
     errors = at_once(50, lambda _: send(wharf, b"x" * 100))

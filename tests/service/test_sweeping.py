@@ -166,7 +166,7 @@ def test_several_sweeps_at_once_end_each_upload_once(wharf: Wharf, clock: Clock)
     reports = []
     with make_wharf(wharf.settings.data, clock=clock) as other:
         threads = [
-            threading.Thread(target=lambda one=one: reports.append(one.sweep()))  # type: ignore[misc]
+            threading.Thread(target=lambda one=one: reports.append(one.sweep()))
             for one in (wharf, other, wharf, other)
         ]
         for thread in threads:

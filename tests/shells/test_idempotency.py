@@ -255,7 +255,7 @@ def test_our_client_loses_the_answer_and_stores_once(
     ) as client:  # fmt: skip
         reply = client.upload(
             b"\0" * size, f"http://127.0.0.1:{cutting.port}/uploads/files", name="a.bin",
-            protocol=protocol, idempotency_key="one-upload",  # type: ignore[arg-type]
+            protocol=protocol, idempotency_key="one-upload",
         )  # fmt: skip
     assert reply.status == 201
     assert cutting.connections == 2

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import errno
 import os
 import secrets
@@ -110,7 +111,7 @@ def test_where_nothing_can_be_reserved_bytes_are_written_all_the_same(
 
 def failing(number: int) -> Callable[..., int]:
     def fallocate(*_: int) -> int:
-        local.ctypes.set_errno(number)
+        ctypes.set_errno(number)
         return -1
 
     return fallocate
