@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -35,6 +36,13 @@ def hanging(served: Served, path: str, offset: int, length: int) -> socket.socke
     return sock
 
 
+def staged_somewhere(beside: Wharf, upload_id: str, size: int) -> bool:
+    staging = beside.settings.data / "staging"
+    return beside.uploads.find(upload_id, None).offset == size or any(
+        one.stat().st_size >= size for one in staging.glob("*.upload")
+    )
+
+
 def test_requests_that_hang_are_taken_over_across_workers(served: Served, tmp_path: Path) -> None:
     size = 40 * STEP
     tus = Tus(served.browser)
@@ -46,16 +54,7 @@ def test_requests_that_hang_are_taken_over_across_workers(served: Served, tmp_pa
             for number in range(12):
                 older.append(hanging(served, path, number * STEP, size - number * STEP))
                 staged = (number + 1) * STEP
-                eventually(
-                    lambda staged=staged: (
-                        beside.uploads.find(upload_id, None).offset == staged
-                        or any(
-                            one.stat().st_size >= staged
-                            for one in (tmp_path / "data" / "staging").glob("*.upload")
-                        )
-                    ),
-                    "the bytes are staged",
-                )
+                eventually(partial(staged_somewhere, beside, upload_id, staged), "bytes are staged")
                 began = time.monotonic()
                 stands = tus.offset(path)
                 assert time.monotonic() - began < 2

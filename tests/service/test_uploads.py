@@ -19,6 +19,7 @@ from support.services import Clock, make_wharf
 from wharfinger import Principal, Wharf
 from wharfinger.catalog import Upload, UploadState
 from wharfinger.errors import (
+    InconsistentLength,
     IntegrityError,
     NotFound,
     OffsetMismatch,
@@ -30,6 +31,7 @@ from wharfinger.errors import (
     UploadTakenOver,
 )
 from wharfinger.service import uploads as module
+from wharfinger.service.refusals import error_of
 from wharfinger.stores import LocalStore, MemoryStore
 
 MIB = 1024 * 1024
@@ -182,14 +184,14 @@ def test_a_length_can_be_told_later_but_not_twice(wharf: Wharf) -> None:
         turn.settle_length(6)
         turn.settle_length(6)
         for wrong in (5, 7):
-            with pytest.raises(OffsetMismatch):
+            with pytest.raises(InconsistentLength):
                 turn.settle_length(wrong)
         turn.write(b"ef")
     with wharf.uploads.take(upload.id) as turn:
         assert turn.upload.length == 6
     short = create(wharf)
     put(wharf, short, b"abcd")
-    with wharf.uploads.take(short.id) as turn, pytest.raises(OffsetMismatch):
+    with wharf.uploads.take(short.id) as turn, pytest.raises(InconsistentLength):
         turn.settle_length(3)
 
 
@@ -380,3 +382,71 @@ def test_what_was_kept_survives_a_kill_and_what_was_not_is_sent_again(tmp_path: 
             turn.write(b"c" * 20_000)
             stored = turn.complete()
         assert content(wharf, stored.id) == b"a" * 100_000 + b"c" * 20_000
+
+
+def test_a_newer_request_takes_nothing_over_that_is_tentative(wharf: Wharf) -> None:
+    upload = create(wharf, 8)
+    older = wharf.uploads.take(upload.id)
+    older.write(b"kept")
+    older.tentatively()
+    older.write(b"not!")
+    newer = wharf.uploads.take(upload.id)
+    assert (newer.offset, newer.upload.offset) == (4, 4)
+    with pytest.raises(UploadTakenOver):
+        older.keep()
+    newer.write(b"ness")
+    assert content(wharf, newer.complete().id) == b"keptness"
+
+
+def test_tentative_bytes_are_judged_when_they_count(wharf: Wharf) -> None:
+    upload = wharf.uploads.create("images", protocol="tus", owner=OWNER.id, length=MIB)
+    program = b"MZ" + bytes(20_000)
+    with wharf.uploads.take(upload.id) as turn:
+        turn.tentatively()
+        turn.write(program)
+        turn.forget()
+    assert wharf.uploads.find(upload.id, OWNER).state is UploadState.OPEN
+    with wharf.uploads.take(upload.id) as turn:
+        turn.tentatively()
+        turn.write(program)
+        with pytest.raises(TypeNotAllowed):
+            turn.keep()
+    assert wharf.uploads.find(upload.id, OWNER).state is UploadState.REFUSED
+
+
+def test_a_length_that_came_without_bytes_is_kept(on_disk: Wharf, tmp_path: Path) -> None:
+    upload = create(on_disk)
+    with on_disk.uploads.take(upload.id) as turn:
+        turn.settle_length(6)
+    with make_wharf(tmp_path / "data", clock=Clock()) as other:
+        assert other.uploads.find(upload.id, OWNER).length == 6
+
+
+def test_an_unknown_length_has_a_limit_after_a_restart_too(on_disk: Wharf, tmp_path: Path) -> None:
+    upload = on_disk.uploads.create("small", protocol="tus", owner=OWNER.id)
+    put(on_disk, upload, bytes(60_000))
+    with (
+        make_wharf(tmp_path / "data", clock=Clock()) as other,
+        other.uploads.take(upload.id) as turn,
+        pytest.raises(TooLarge),
+    ):
+        turn.write(bytes(60_000))
+    ended = on_disk.uploads.find(upload.id, OWNER)
+    assert ended.state is UploadState.REFUSED
+    again = error_of(ended)
+    assert isinstance(again, TooLarge)
+    assert (again.limit, again.size) == (100_000, 120_000)
+
+
+def test_parts_are_used_up_by_one_whole_alone(wharf: Wharf) -> None:
+    parts = []
+    for piece in (b"one ", b"two"):
+        part = create(wharf, len(piece), concat="partial")
+        parts.append(put(wharf, part, piece))
+    first, second = (create(wharf, 7, concat="final;a b") for _ in range(2))
+    stored = wharf.uploads.join(first.id, parts)
+    assert content(wharf, stored.id) == b"one two"
+    with pytest.raises((NotFound, UploadTakenOver)):
+        wharf.uploads.join(second.id, parts)
+    assert [wharf.uploads.find(part.id, OWNER).state for part in parts] == [UploadState.JOINED] * 2
+    assert len(wharf.list_files()[0]) == 1

@@ -10,6 +10,7 @@ from __future__ import annotations
 import socket
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from pathlib import Path
 
@@ -450,7 +451,8 @@ def test_36_what_became_a_file_does_not_wait(tus: Tus) -> None:
 
 def test_36_every_answer_to_a_patch_has_a_date(tus: Tus) -> None:
     path = tus.create(SIZE)
-    assert parsedate_to_datetime(tus.patch(path, 0, b"T").headers["upload-expires"])
+    expires = parsedate_to_datetime(tus.patch(path, 0, b"T").headers["upload-expires"])
+    assert timedelta(hours=23) < expires - datetime.now(UTC) <= timedelta(days=1)
 
 
 # --- checksum -----------------------------------------------------------------------------

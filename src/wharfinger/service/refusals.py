@@ -15,7 +15,7 @@ def problem_of(error: WharfingerError) -> str:
     facts = {
         name: value
         for name, value in vars(error).items()
-        if name not in {"detail", "hint"} and isinstance(value, int | str | None)
+        if name not in {"detail", "hint"} and isinstance(value, int | str | tuple | None)
     }
     return json.dumps(
         {"code": error.code, "detail": str(error), "hint": error.hint, "facts": facts}

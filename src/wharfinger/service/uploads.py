@@ -30,6 +30,7 @@ from typing import TYPE_CHECKING, Final, Literal, Protocol, Self
 from wharfinger.catalog import Catalog, StoredFile, Upload, UploadState
 from wharfinger.catalog import uploads as statements
 from wharfinger.errors import (
+    InconsistentLength,
     IntegrityError,
     NotFound,
     OffsetMismatch,
@@ -290,7 +291,8 @@ class Uploads:
             upload.collection,
             upload.owner,
             upload_id=upload.id,
-            length=upload.length,
+            # The parts of a concatenation have their room already; the whole takes theirs.
+            length=upload.length if upload.concat in {None, PARTIAL} else 0,
         )
 
     def _inspection(self, upload: Upload) -> Inspection | None:
@@ -473,22 +475,19 @@ class Turn:
         """Say how long the whole is, once that is known.
 
         Raises:
-            OffsetMismatch: another length was said before, or more bytes are there already.
+            InconsistentLength: another was said before, or more bytes are there already.
             Rejected: the policy has another limit, or the quota no room.
         """
         upload = self._at_hand.upload
         if upload.length is not None and upload.length != length:
-            raise OffsetMismatch(
+            raise InconsistentLength(
                 f"The upload is {upload.length} bytes long; now it is called {length}.",
-                expected=upload.length,
-                provided=length,
-                hint="The length of an upload never changes.",
+                lengths=(upload.length, length),
             )
         if length < self.offset:
-            raise OffsetMismatch(
+            raise InconsistentLength(
                 f"The upload has {self.offset} bytes already; a length of {length} comes too late.",
-                expected=self.offset,
-                provided=length,
+                lengths=(self.offset, length),
             )
         if upload.length is not None:
             return
