@@ -68,3 +68,18 @@ def test_netrc_is_read_on_request(peer: StartPeer, folder: Path) -> None:
 def test_a_place_that_is_no_network_is_wrong_usage(folder: Path) -> None:
     assert wharf("get", "http://files.test/", "--allow-network", "10.0.0.1/8").code == 2
     assert wharf("get", "http://files.test/", "--allow-host", "a b").code == 2
+
+
+def test_a_link_of_the_server_gets_what_netrc_says_and_no_token(
+    peer: StartPeer, folder: Path
+) -> None:
+    (folder / ".netrc").write_text("machine 127.0.0.1 login ada password secret\n")
+    (folder / ".netrc").chmod(0o600)
+    server = peer(HELLO)
+    env = {"HOME": str(folder), "WHARFINGER_TOKEN": "whf_abc", "WHARFINGER_SERVER": server.url}
+    assert wharf("get", f"{server.url}/files/a", "a", env=env).code == 0
+    assert server.last.headers["authorization"] == "Bearer whf_abc"
+    assert wharf("get", f"{server.url}/d/link", "b", env=env).code == 0
+    assert "authorization" not in server.last.headers
+    assert wharf("get", f"{server.url}/d/link", "c", "--netrc", env=env).code == 0
+    assert server.last.headers["authorization"] == "Basic YWRhOnNlY3JldA=="

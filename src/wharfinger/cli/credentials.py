@@ -73,9 +73,14 @@ def token(token_file: str | None) -> str | None:
 
 
 def token_for(url: str, server: str | None, token_file: str | None) -> str | None:
-    """Return the token to send with a request to `url`: None unless it is the server's origin."""
+    """Return the token to send with a request to `url`: None unless it is the server's origin.
+
+    A download link is its own permission; a token beside it would take the place of the link's
+    password.
+    """
     if server is not None and urls.parse(url).origin == urls.parse(server).origin:
-        return token(token_file)
+        links = f"{urls.parse(server).path.rstrip('/')}/d/"
+        return None if urls.parse(url).path.startswith(links) else token(token_file)
     if token(token_file) is not None:
         whose = (
             "no --server was named" if server is None else f"it is for {urls.parse(server).shown}"
