@@ -229,6 +229,27 @@ def test_an_upload_whose_room_was_taken_meanwhile_is_refused_for_good(
     assert usage(wharf) == Usage(files=1, bytes=500)
 
 
+def test_a_whole_that_is_put_together_takes_the_room_of_its_parts(
+    opened: Callable[..., Wharf],
+) -> None:
+    wharf = opened(place(max_bytes=1000))
+    parts = []
+    for _ in range(2):
+        made = wharf.uploads.create(
+            "box", protocol="tus", owner="user:1", length=500, concat="partial"
+        )
+        with wharf.uploads.take(made.id) as turn:
+            turn.write(bytes(500))
+            parts.append(turn.keep())
+    whole = wharf.uploads.create(
+        "box", protocol="tus", owner="user:1", length=1000, concat="final;/a /b"
+    )
+    wharf.uploads.join(whole.id, parts)
+    assert usage(wharf) == Usage(files=1, bytes=1000)
+    with pytest.raises(QuotaExceeded):
+        begin(wharf, 1)
+
+
 def test_a_finished_upload_is_open_no_more(opened: Callable[..., Wharf]) -> None:
     wharf = opened(place(max_uploads=1))
     with wharf.uploads.take(begin(wharf, 3)) as turn:
