@@ -17,7 +17,7 @@ def wharf(capsys: pytest.CaptureFixture[str]) -> Caller:
 def test_without_any_setting_the_defaults_are_shown(folder: Path, wharf: Caller) -> None:
     said = wharf("config", "show")
     assert (said.code, said.err) == (0, "")
-    assert said.text.splitlines()[:7] == [
+    assert said.text.splitlines()[:10] == [
         "config = None  (default)",
         "data = data  (default)",
         "host = 127.0.0.1  (default)",
