@@ -53,14 +53,13 @@ def check(served: Served, file: Path, lines: list[dict[str, object]]) -> None:
     ],
     ids=["plain", "in chunks", "with the creation", "length deferred", "by POST", "request ids"],
 )
-@pytest.mark.parametrize("slash", ["", "/"], ids=["", "slash"])
-def test_a_file_arrives(served: Served, file: Path, options: dict[str, object], slash: str) -> None:
-    if slash and options:
-        pytest.skip("one kind is enough")
-    lines = upload(
-        file, f"{served.url}/uploads/files{slash}", served.token, metadata=META, **options
-    )
+def test_a_file_arrives(served: Served, file: Path, options: dict[str, object]) -> None:
+    lines = upload(file, f"{served.url}/uploads/files", served.token, metadata=META, **options)
     check(served, file, lines)
+
+
+def test_the_address_may_end_in_a_slash(served: Served, file: Path) -> None:
+    check(served, file, upload(file, f"{served.url}/uploads/files/", served.token, metadata=META))
 
 
 def test_a_file_in_parallel_parts_arrives_as_one(served: Served, file: Path) -> None:
