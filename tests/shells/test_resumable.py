@@ -490,8 +490,9 @@ def test_no_interim_answer_without_a_version_that_is_spoken(
 
 
 def test_no_interim_answer_behind_a_proxy_or_where_it_is_switched_off(wharf: Wharf) -> None:
-    for options in ({"trusted": ["127.0.0.1"]}, {"interim": False}):
-        with stand_alone(wharf, **options) as url:
+    cases: list[tuple[list[str], bool | None]] = [(["127.0.0.1"], None), ([], False)]
+    for trusted, interim in cases:
+        with stand_alone(wharf, trusted=trusted, interim=interim) as url:
             browser = Browser(url, token(wharf))
             head = head_of(browser, "/uploads/files", 3, method="POST", Upload_Complete="?0",
                            Upload_Draft_Interop_Version="8", Connection="close")  # fmt: skip
