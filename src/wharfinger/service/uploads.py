@@ -24,62 +24,37 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
-from functools import partial
-from typing import TYPE_CHECKING, Final, Literal, Protocol, Self
+from typing import TYPE_CHECKING, Final, Literal
 
 from wharfinger.catalog import Catalog, StoredFile, Upload, UploadState
 from wharfinger.catalog import uploads as statements
 from wharfinger.errors import (
-    InconsistentLength,
-    IntegrityError,
     NotFound,
-    OffsetMismatch,
-    Rejected,
-    TooLarge,
     UploadOver,
     UploadTakenOver,
     WharfingerError,
 )
-from wharfinger.inspection import Facts, Inspection
+from wharfinger.inspection import Inspection
 from wharfinger.names import judge
-from wharfinger.scanners import Scanner
 from wharfinger.service.collections import Collection
 from wharfinger.service.principals import Principal
-from wharfinger.service.receiving import scan
-from wharfinger.service.refusals import problem_of
-from wharfinger.stores import Part, Store
-from wharfinger.stores.base import Buffer
+from wharfinger.service.turns import PARTIAL, REMEMBERED, AtHand, House, Turn, check_size
+from wharfinger.service.whole_upload import Finisher, pieces_of
+from wharfinger.stores import Store
 from wharfinger.units import MIB
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
 ProtocolName = Literal["tus", "resumable"]
-# What `Upload.concat` says of an upload whose bytes are only ever a part of another one.
-PARTIAL: Final = "partial"
 
 # An upload that nobody goes on with ends after a day, any upload after a week.
 IDLE: Final = timedelta(days=1)
 LONGEST: Final = timedelta(days=7)
-# How long the end of an upload is remembered for a client that lost the last answer.
-REMEMBERED: Final = timedelta(days=1)
-# So much, or so long, may be lost when a request breaks together with its process.
-_COMMIT_BYTES: Final = 8 * MIB
-_COMMIT_SECONDS: Final = 0.5
 # Uploads whose staged file and inspection stay at hand between their requests.
 _AT_HAND: Final = 128
 _AT_HAND_SECONDS: Final = 300
 _READ: Final = 1 * MIB
-
-
-class Finisher(Protocol):
-    """Makes a whole upload a file; `also` runs in the transaction that records it."""
-
-    def __call__(
-        self, whole: WholeUpload, also: Callable[[Connection, StoredFile], None]
-    ) -> StoredFile:
-        """Return the record of the file."""
-        ...
 
 
 class Uploads:
@@ -109,12 +84,20 @@ class Uploads:
         self._catalog = catalog
         self._store = store
         self._collection = collection
-        self._finish = finish
         self._now = now
         self._narrowed = narrowed
-        self._when_refused = refused
-        self._at_hand: OrderedDict[str, _AtHand] = OrderedDict()
+        self._at_hand: OrderedDict[str, AtHand] = OrderedDict()
         self._choosing = threading.Lock()
+        self._house = House(
+            catalog=catalog,
+            place=self._place,
+            expiry=self._expiry,
+            finish=finish,
+            now=now,
+            forget=self._forget,
+            check_quota=self._check_quota,
+            refused=refused,
+        )
 
     def create(
         self,
@@ -146,7 +129,7 @@ class Uploads:
         label = None if name is None else judge(name)
         if concat == PARTIAL:
             # The policy is about the whole; of a part only its size can be too much.
-            _check_size(place, length or 0)
+            check_size(place, length or 0)
         else:
             Inspection(place.policy, name=label, type=type, length=length)
         now = self._now()
@@ -173,7 +156,7 @@ class Uploads:
         except BaseException:
             part.discard()
             raise
-        self._keep_at_hand(_AtHand(upload, part, self._inspection(upload)))
+        self._keep_at_hand(AtHand(upload, part, self._inspection(upload)))
         return upload
 
     def find(self, upload_id: str, asker: Principal | None) -> Upload:
@@ -203,7 +186,7 @@ class Uploads:
                 at_hand.turn += 1
                 at_hand.take_back()
                 at_hand.commit(self._catalog(), self._expiry(at_hand.upload))
-                return Turn(self, at_hand)
+                return Turn(self._house, at_hand)
         return self._take_over(found, at_hand)
 
     def state(self, upload_id: str, asker: Principal | None = None) -> Upload:
@@ -307,7 +290,7 @@ class Uploads:
     def _expiry(self, upload: Upload) -> datetime:
         return min(self._now() + IDLE, upload.created_at + LONGEST)
 
-    def _at_hand_of(self, upload: Upload) -> _AtHand:
+    def _at_hand_of(self, upload: Upload) -> AtHand:
         with self._choosing:
             found = self._at_hand.get(upload.id)
             if found is not None:
@@ -315,10 +298,10 @@ class Uploads:
                 return found
         # Another process's, or one from before a restart: nothing is known but the record.
         return self._keep_at_hand(
-            _AtHand(replace(upload, generation=-1), self._store().open_part(upload.id), None)
+            AtHand(replace(upload, generation=-1), self._store().open_part(upload.id), None)
         )
 
-    def _keep_at_hand(self, at_hand: _AtHand) -> _AtHand:
+    def _keep_at_hand(self, at_hand: AtHand) -> AtHand:
         """Remember it, or return what another thread remembered meanwhile."""
         with self._choosing:
             other = self._at_hand.setdefault(at_hand.upload.id, at_hand)
@@ -349,7 +332,7 @@ class Uploads:
         part = self._store().open_part(upload.id)
         try:
             size = 0
-            for piece in _pieces(part, 0, upload.offset):
+            for piece in pieces_of(part, 0, upload.offset):
                 size += len(piece)
                 yield piece
             if size < upload.offset:
@@ -357,7 +340,7 @@ class Uploads:
         finally:
             part.close()
 
-    def _take_over(self, found: Upload, at_hand: _AtHand) -> Turn:
+    def _take_over(self, found: Upload, at_hand: AtHand) -> Turn:
         """Take an upload over from another process, or from what this one knew before that."""
         with at_hand.lock:
             if at_hand.gone:
@@ -375,393 +358,4 @@ class Uploads:
             if moved is None or moved.state is not UploadState.OPEN:
                 raise UploadOver("The upload has just ended.")
             at_hand.reset(moved, self._inspection(moved) if moved.offset == 0 else None)
-            return Turn(self, at_hand)
-
-
-class _AtHand:
-    """What this process knows of an upload: the record, the staged file, how far it was written."""
-
-    def __init__(self, upload: Upload, part: Part, inspection: Inspection | None) -> None:
-        self.lock = threading.RLock()
-        self.part = part
-        self.turn = 0
-        self.gone = False
-        self.busy = 0
-        self.upload = upload
-        self.inspection = inspection
-        self.written = upload.offset
-        self.tentative = False
-        self.length_is_news = False
-        self.committed_at = time.monotonic()
-
-    def reset(self, upload: Upload, inspection: Inspection | None) -> None:
-        """Believe the catalog: what was written beyond its offset counts for nothing."""
-        self.upload = upload
-        self.inspection = inspection
-        self.written = upload.offset
-        self.tentative = False
-        self.length_is_news = False
-        self.turn += 1
-
-    def take_back(self) -> None:
-        """Count nothing of what was written tentatively."""
-        if self.tentative:
-            self.written = self.upload.offset
-            self.tentative = False
-
-    def commit(self, catalog: Catalog, expires_at: datetime) -> None:
-        """Sync what was written and move the offset. Raises UploadTakenOver."""
-        self.committed_at = time.monotonic()
-        if self.written == self.upload.offset and not self.length_is_news:
-            return
-        self.part.sync()
-        written = self.written
-        if not catalog.write(
-            lambda connection: statements.advance(connection, self.upload, written, expires_at)
-        ):
-            raise UploadTakenOver("A newer request goes on with this upload.")
-        self.upload = replace(self.upload, offset=written, expires_at=expires_at)
-        self.length_is_news = False
-
-    def let_go(self) -> None:
-        """Close the staged file, which stays where it is."""
-        with self.lock:
-            self.gone = True
-            self.part.close()
-
-
-class Turn:
-    """One request's hold on an upload: it ends when a newer request takes the upload.
-
-    `write` judges and stages bytes; `keep` makes what was written survive; `complete` makes
-    the whole a file. As a context manager it lets go of the upload, and keeps what came.
-    """
-
-    def __init__(self, uploads: Uploads, at_hand: _AtHand) -> None:
-        self._uploads = uploads
-        self._at_hand = at_hand
-        self._turn = at_hand.turn
-        at_hand.busy += 1
-        self._open = True
-
-    @property
-    def upload(self) -> Upload:
-        """The record, its offset that of the bytes that survive."""
-        return self._at_hand.upload
-
-    @property
-    def offset(self) -> int:
-        """Where the next byte goes."""
-        return self._at_hand.written
-
-    def at(self, offset: int) -> Self:
-        """Return itself if the upload stands at this offset. Raises OffsetMismatch."""
-        if offset != self.offset:
-            raise OffsetMismatch(
-                f"The upload stands at {self.offset} bytes; these begin at {offset}.",
-                expected=self.offset,
-                provided=offset,
-            )
-        return self
-
-    def tentatively(self) -> None:
-        """Keep nothing of what is written from now on before `keep`: a checksum decides."""
-        with self._at_hand.lock:
-            self._check()
-            self._commit()
-            self._at_hand.tentative = True
-
-    def settle_length(self, length: int) -> None:
-        """Say how long the whole is, once that is known.
-
-        Raises:
-            InconsistentLength: another was said before, or more bytes are there already.
-            Rejected: the policy has another limit, or the quota no room.
-        """
-        upload = self._at_hand.upload
-        if upload.length is not None and upload.length != length:
-            raise InconsistentLength(
-                f"The upload is {upload.length} bytes long; now it is called {length}.",
-                lengths=(upload.length, length),
-            )
-        if length < self.offset:
-            raise InconsistentLength(
-                f"The upload has {self.offset} bytes already; a length of {length} comes too late.",
-                lengths=(self.offset, length),
-            )
-        if upload.length is not None:
-            return
-        place = self._uploads._place(upload.collection, upload.link_id)  # noqa: SLF001
-        if upload.concat == PARTIAL:
-            _check_size(place, length)
-        else:
-            Inspection(place.policy, name=upload.name, type=upload.type, length=length)
-        settled = replace(upload, length=length)
-        self._uploads._catalog().read(  # noqa: SLF001
-            lambda connection: self._uploads._check_quota(connection, settled)  # noqa: SLF001
-        )
-        with self._at_hand.lock:
-            self._check()
-            self._at_hand.upload = settled
-            self._at_hand.length_is_news = True
-
-    def write(self, data: Buffer) -> None:
-        """Judge and stage more bytes.
-
-        Raises:
-            UploadTakenOver: a newer request goes on with the upload.
-            TooLarge: there are more than the length that was declared; those up to it are
-                kept.
-            Rejected: they break the policy; the upload is over.
-            StorageFull: there is no room.
-        """
-        hand = self._at_hand
-        with hand.lock:
-            self._check()
-            with memoryview(data) as view, hand.part.locked():
-                self._check_generation()
-                length = hand.upload.length
-                if length is None:
-                    self._check_room(hand.written + len(view))
-                room = len(view) if length is None else min(len(view), length - hand.written)
-                hand.part.write_at(view[:room], hand.written)
-                hand.written += room
-                if hand.inspection is not None and not hand.tentative:
-                    self._judge(hand.inspection, bytes(view[:room]))
-                too_long = room < len(view)
-            if too_long:
-                raise TooLarge(f"The upload is {length} bytes long; more came.", limit=length or 0)
-            if not hand.tentative and (
-                hand.written - hand.upload.offset >= _COMMIT_BYTES
-                or time.monotonic() - hand.committed_at >= _COMMIT_SECONDS
-            ):
-                self._commit()
-
-    def keep(self) -> Upload:
-        """Return the record once everything that was written survives a power cut.
-
-        Raises:
-            UploadTakenOver: a newer request goes on with the upload.
-            Rejected: what was tentative breaks the policy; the upload is over.
-        """
-        hand = self._at_hand
-        with hand.lock:
-            self._check()
-            if hand.tentative:
-                hand.tentative = False
-                if hand.inspection is not None:
-                    for piece in _pieces(hand.part, hand.upload.offset, hand.written):
-                        self._judge(hand.inspection, piece)
-            self._commit()
-            return hand.upload
-
-    def forget(self) -> None:
-        """Take back what was written tentatively: the upload stands where it stood."""
-        hand = self._at_hand
-        with hand.lock:
-            self._check()
-            hand.take_back()
-
-    def complete(self, *, also: Callable[[Connection], None] | None = None) -> StoredFile:
-        """Make the whole a file and return its record.
-
-        `also` runs in the transaction that records it.
-
-        Raises:
-            UploadTakenOver: a newer request goes on with the upload.
-            Rejected: the content breaks the policy; the upload is over, and says so.
-            IntegrityError: it does not have the digest that was declared; the same.
-        """
-        hand = self._at_hand
-        with hand.lock:
-            self._check()
-            self._commit()
-            hand.upload = replace(hand.upload, length=hand.written)
-            place = self._uploads._place(hand.upload.collection, hand.upload.link_id)  # noqa: SLF001
-            whole = WholeUpload(hand.upload, place, hand.part, hand.inspection)
-            try:
-                with hand.part.locked():
-                    self._check_generation()
-                    stored = self._uploads._finish(  # noqa: SLF001
-                        whole, partial(self._end_with, also)
-                    )
-            except (Rejected, IntegrityError) as error:
-                self._refuse(error)
-                raise
-            hand.part.discard()
-            self._over()
-            return stored
-
-    def refuse(self, error: WharfingerError) -> None:
-        """End the upload for good: whoever asks from now on is told this error."""
-        with self._at_hand.lock:
-            self._check()
-            self._refuse(error)
-
-    def drop_upload(self) -> None:
-        """Give the upload up: nothing of its bytes remains."""
-        with self._at_hand.lock:
-            self._check()
-            self._at_hand.part.discard()
-            self._over()
-
-    def close(self) -> None:
-        """Let go; what came is kept, unless a newer request goes on or it was tentative."""
-        if not self._open:
-            return
-        self._open = False
-        hand = self._at_hand
-        with hand.lock:
-            hand.busy -= 1
-            if hand.gone or hand.turn != self._turn:
-                return
-            hand.take_back()
-            with contextlib.suppress(UploadTakenOver):
-                self._commit()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    # --- inside -------------------------------------------------------------------------------
-
-    def _check(self) -> None:
-        if self._at_hand.gone or self._at_hand.turn != self._turn or not self._open:
-            raise UploadTakenOver("A newer request goes on with this upload.")
-
-    def _check_generation(self) -> None:
-        hand = self._at_hand
-        found = self._uploads._catalog().read(  # noqa: SLF001
-            lambda connection: statements.find(connection, hand.upload.id)
-        )
-        if (
-            found is None
-            or found.generation != hand.upload.generation
-            or found.state is not UploadState.OPEN
-        ):
-            # Another process goes on with it: nothing that is known here is worth keeping.
-            self._uploads._forget(hand.upload.id)  # noqa: SLF001
-            hand.let_go()
-            raise UploadTakenOver("A newer request goes on with this upload.")
-
-    def _commit(self) -> None:
-        hand = self._at_hand
-        hand.commit(self._uploads._catalog(), self._uploads._expiry(hand.upload))  # noqa: SLF001
-
-    def _check_room(self, size: int) -> None:
-        """Refuse what an inspection does not see, or not yet, when it becomes too large."""
-        hand = self._at_hand
-        if hand.inspection is not None and not hand.tentative:
-            return
-        try:
-            place = self._uploads._place(hand.upload.collection, hand.upload.link_id)  # noqa: SLF001
-            _check_size(place, size)
-        except TooLarge as error:
-            if not hand.tentative:
-                self._refuse(error)
-            raise
-
-    def _judge(self, inspection: Inspection, data: bytes) -> None:
-        try:
-            for _ in inspection.feed(data):
-                pass  # staged already; here it is only judged
-        except Rejected as error:
-            self._refuse(error)
-            raise
-
-    def _refuse(self, error: WharfingerError) -> None:
-        """End the upload with what is wrong with it, so that it never looks like a success."""
-        hand, uploads = self._at_hand, self._uploads
-        remembered = uploads._now() + REMEMBERED  # noqa: SLF001
-
-        def refuse(connection: Connection) -> None:
-            if statements.end(
-                connection,
-                hand.upload,
-                UploadState.REFUSED,
-                expires_at=remembered,
-                problem=problem_of(error),
-            ):
-                uploads._when_refused(connection, hand.upload, error)  # noqa: SLF001
-
-        uploads._catalog().write(refuse)  # noqa: SLF001
-        hand.part.discard()
-        self._over()
-
-    def _end_with(
-        self,
-        also: Callable[[Connection], None] | None,
-        connection: Connection,
-        stored: StoredFile,
-    ) -> None:
-        if also is not None:
-            also(connection)
-        if not statements.end(
-            connection,
-            self._at_hand.upload,
-            UploadState.COMPLETE,
-            expires_at=self._uploads._now() + REMEMBERED,  # noqa: SLF001
-            file_id=stored.id,
-        ):
-            raise UploadTakenOver("A newer request goes on with this upload.")
-
-    def _over(self) -> None:
-        self._at_hand.gone = True
-        self._uploads._forget(self._at_hand.upload.id)  # noqa: SLF001
-
-
-class WholeUpload:
-    """A whole upload on its way to become a file, as `finish_all` takes receptions."""
-
-    def __init__(
-        self, upload: Upload, collection: Collection, part: Part, inspection: Inspection | None
-    ) -> None:
-        self.upload = upload
-        self.collection = collection
-        self.name = upload.name
-        self.owner = upload.owner
-        self._part = part
-        self._inspection = inspection
-
-    def settle(self, scanner: Scanner | None) -> tuple[Part, Facts]:
-        """Judge the whole, which is synced already."""
-        part, upload = self._part, self.upload
-        part.cut(upload.offset)
-        inspection = self._inspection
-        if inspection is None or inspection.size != upload.offset:
-            inspection = Inspection(
-                self.collection.policy, name=upload.name, type=upload.type, length=upload.offset
-            )
-            for piece in _pieces(part):
-                inspection.feed(piece)
-        _, facts = inspection.finish()
-        if upload.digest is not None and facts.sha256 != upload.digest:
-            raise IntegrityError(
-                f"The content has the SHA-256 {facts.sha256}, not {upload.digest} as was declared."
-            )
-        if scanner is not None:
-            scan(scanner, part)
-        return part, facts
-
-    def abort(self) -> None:
-        """Do nothing: what was staged stays, so that the completion can be asked for again."""
-
-
-def _check_size(place: Collection, size: int) -> None:
-    limit = place.policy.max_size
-    if size > limit:
-        raise TooLarge(
-            f"{size} bytes; {place.name} takes files of at most {limit}.", limit=limit, size=size
-        )
-
-
-def _pieces(part: Part, start: int = 0, end: int | None = None) -> Iterator[bytes]:
-    with part.reader() as file:
-        file.seek(start)
-        left = end - start if end is not None else None
-        while piece := file.read(_READ if left is None else min(left, _READ)):
-            if left is not None:
-                left -= len(piece)
-            yield piece
+            return Turn(self._house, at_hand)

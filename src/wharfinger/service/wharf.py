@@ -44,7 +44,8 @@ from wharfinger.service.settings import Offload, WharfSettings, read_toml
 from wharfinger.service.sweeping import SweepReport, end_file, sweep
 from wharfinger.service.tokens import Tokens
 from wharfinger.service.upload_links import UploadLinks
-from wharfinger.service.uploads import Uploads, WholeUpload
+from wharfinger.service.uploads import Uploads
+from wharfinger.service.whole_upload import WholeUpload
 from wharfinger.stores import LocalStore, Store
 from wharfinger.units import MIB
 

@@ -35,7 +35,7 @@ from wharfinger.protocol.digests import parse_digest
 from wharfinger.protocol.disposition import parse_disposition
 from wharfinger.protocol.resumable import boolean
 from wharfinger.service import StoredFile
-from wharfinger.service.uploads import Turn
+from wharfinger.service.turns import Turn
 from wharfinger.web.answers import Answer, HeaderPairs, empty_answer
 from wharfinger.web.asking import Asked, Wanted
 from wharfinger.web.doors import Door

@@ -16,7 +16,7 @@ from wharfinger.web.asking import Interim
 
 if TYPE_CHECKING:
     from wharfinger.catalog import Upload
-    from wharfinger.service.uploads import Turn
+    from wharfinger.service.turns import Turn
     from wharfinger.stores.base import Buffer
     from wharfinger.web.answers import HeaderPairs
 

@@ -12,7 +12,7 @@ from wharfinger.catalog import Upload, UploadState
 from wharfinger.errors import ChecksumMismatch, NotFound, TooLarge
 from wharfinger.protocol.tus_server import PARTIAL, Checksum
 from wharfinger.service import StoredFile
-from wharfinger.service.uploads import Turn
+from wharfinger.service.turns import Turn
 from wharfinger.web.doors import Door
 
 if TYPE_CHECKING:
