@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
-from typing import TYPE_CHECKING, Final, Self
+from typing import TYPE_CHECKING, Final, NoReturn, Self
 
 from wharfinger.catalog import Catalog, StoredFile, Upload, UploadState
 from wharfinger.catalog import uploads as statements
@@ -54,6 +54,7 @@ class House:
         now: the clock.
         forget: is told that an upload is over.
         check_quota: raises QuotaExceeded when an upload has no room.
+        check_growth: the same for one that has begun, of so many bytes.
         refused: is told in the transaction that ends an upload with a refusal.
     """
 
@@ -64,6 +65,7 @@ class House:
     now: Callable[[], datetime]
     forget: Callable[[str], None]
     check_quota: Callable[[Connection, Upload], None]
+    check_growth: Callable[[Connection, Upload, int], None]
     refused: Callable[[Connection, Upload, WharfingerError], None]
 
 
@@ -103,7 +105,15 @@ class AtHand:
         self.committed_at = time.monotonic()
         if self.written == self.upload.offset and not self.length_is_news:
             return
-        self.part.sync()
+        try:
+            self.part.sync()
+        except BaseException:
+            # The pages may be lost and count as clean: a second sync would succeed over them
+            # (fsync(2)). They come again, and whoever wrote them is done.
+            news = self.length_is_news
+            self.reset(self.upload, None)
+            self.length_is_news = news
+            raise
         written = self.written
         if not catalog.write(
             lambda connection: statements.advance(connection, self.upload, written, expires_at)
@@ -200,6 +210,7 @@ class Turn:
             TooLarge: there are more than the length that was declared; those up to it are
                 kept.
             Rejected: they break the policy; the upload is over.
+            QuotaExceeded: the whole has no length yet, and these bytes no room; the upload waits.
             StorageFull: there is no room.
         """
         hand = self._at_hand
@@ -265,7 +276,9 @@ class Turn:
             self._commit()
             hand.upload = replace(hand.upload, length=hand.written)
             place = self._house.place(hand.upload.collection, hand.upload.link_id)
-            whole = WholeUpload(hand.upload, place, hand.part, hand.inspection)
+            # An inspection finishes once: if this fails, the next completion reads what is staged.
+            inspection, hand.inspection = hand.inspection, None
+            whole = WholeUpload(hand.upload, place, hand.part, inspection)
             try:
                 with hand.part.locked():
                     self._check_generation()
@@ -326,18 +339,24 @@ class Turn:
             or found.generation != hand.upload.generation
             or found.state is not UploadState.OPEN
         ):
-            # Another process goes on with it: nothing that is known here is worth keeping.
-            self._house.forget(hand.upload.id)
-            hand.let_go()
-            raise UploadTakenOver("A newer request goes on with this upload.")
+            self._taken_over()
+
+    def _taken_over(self) -> NoReturn:
+        """Another process goes on with it: nothing that is known here is worth keeping."""
+        self._house.forget(self._at_hand.upload.id)
+        self._at_hand.let_go()
+        raise UploadTakenOver("A newer request goes on with this upload.")
 
     def _commit(self) -> None:
         hand = self._at_hand
         hand.commit(self._house.catalog(), self._house.expiry(hand.upload))
 
     def _check_room(self, size: int) -> None:
-        """Refuse what an inspection does not see, or not yet, when it becomes too large."""
+        """Refuse more than the quota has room for, and what an inspection does not see, or not yet."""
         hand = self._at_hand
+        self._house.catalog().read(
+            lambda connection: self._house.check_growth(connection, hand.upload, size)
+        )
         if hand.inspection is not None and not hand.tentative:
             return
         try:
@@ -361,17 +380,20 @@ class Turn:
         hand, house = self._at_hand, self._house
         remembered = house.now() + REMEMBERED
 
-        def refuse(connection: Connection) -> None:
-            if statements.end(
+        def refuse(connection: Connection) -> bool:
+            ended = statements.end(
                 connection,
                 hand.upload,
                 UploadState.REFUSED,
                 expires_at=remembered,
                 problem=problem_of(error),
-            ):
+            )
+            if ended:
                 house.refused(connection, hand.upload, error)
+            return ended
 
-        house.catalog().write(refuse)
+        if not house.catalog().write(refuse):
+            self._taken_over()  # what is staged is no longer ours to remove
         hand.part.discard()
         self._over()
 

@@ -96,6 +96,7 @@ class Uploads:
             now=now,
             forget=self._forget,
             check_quota=self._check_quota,
+            check_growth=self._check_growth,
             refused=refused,
         )
 
@@ -276,6 +277,16 @@ class Uploads:
             upload_id=upload.id,
             # The parts of a concatenation have their room already; the whole takes theirs.
             length=upload.length if upload.concat in {None, PARTIAL} else 0,
+        )
+
+    def _check_growth(self, connection: Connection, upload: Upload, size: int) -> None:
+        self._collection(upload.collection).quotas.check_upload(
+            connection,
+            upload.collection,
+            upload.owner,
+            upload_id=upload.id,
+            length=size,
+            begun=True,
         )
 
     def _inspection(self, upload: Upload) -> Inspection | None:

@@ -135,13 +135,18 @@ class Quotas:
         *,
         upload_id: str,
         length: int | None,
+        begun: bool = False,
     ) -> None:
         """Look whether an upload fits beside files and other open uploads.
+
+        One that has `begun` is looked at as often as bytes come, and only if they are limited.
 
         Raises:
             QuotaExceeded: it does not.
         """
         for quota, of, who in self._each(collection, owner):
+            if begun and not quota.is_given:
+                continue
             used = statements.with_uploads(connection, collection, of, besides=upload_id)
             quota.check_uploads(Usage(uploads=used.uploads + 1), who)
             promised = Usage(files=used.files, bytes=used.bytes + used.upload_bytes)

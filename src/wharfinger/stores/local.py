@@ -145,6 +145,8 @@ class LocalStore:
         folder = self._shard(_checked(file_id))
         if self._group_reads:  # whatever the process's umask is
             os.fchmod(staging.fileno(), 0o640)
+        # A slow upload's bytes are old, and a sweep takes what is old and has no record yet.
+        os.utime(staging.fileno())
         with _full_disk_is_storage_full():
             self._make_shard(folder)
             folder_fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
