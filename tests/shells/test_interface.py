@@ -437,7 +437,6 @@ def test_what_is_not_there_yet_is_404(browser: Browser) -> None:
         ("GET", "/metrics"),
         ("GET", "/u/abc"),
         ("POST", "/u/abc"),
-        ("POST", "/collections/files/links"),
         ("HEAD", "/uploads/files/abc"),
         ("PATCH", "/uploads/files/abc"),
         ("GET", "/nothing/here"),

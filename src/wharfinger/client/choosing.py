@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 # A smaller file is sent again sooner than the server is asked.
 LARGE: Final = 8 * 1024 * 1024
 _MAX_REPLY: Final = 64 * 1024
+# Some servers never answer a method that they do not know: then it is a form.
+_PATIENCE: Final = 5.0
 _FIRST_ERROR: Final = 400
 
 
@@ -50,7 +52,7 @@ def ask_options(call: Call) -> Headers | None:
     """Return what the endpoint of a call says of itself; None when it does not."""
     try:
         request = Request(method="OPTIONS", url=call.url, theirs=call.theirs)
-        with call.transport.send(request, call.watch) as answer:
+        with call.transport.send(request, call.watch.briefly(_PATIENCE)) as answer:
             answer.read(_MAX_REPLY)
             return answer.headers if answer.status < _FIRST_ERROR else None
     except (TransferError, ResponseError):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from wharfinger.errors import UsageError
@@ -72,6 +72,18 @@ class Stopwatch:
         self.started = clock()
         self.canceller = cancelling.current()
         self._until = None if timeout.total is None else self.started + timeout.total
+
+    def briefly(self, seconds: float) -> Stopwatch:
+        """Return the same limits for a question that may also go without an answer."""
+        brief = Stopwatch(self.timeout, self.clock)
+        brief.timeout = replace(
+            self.timeout,
+            connect=min(self.timeout.connect, seconds),
+            head=min(self.timeout.head, seconds),
+            idle=min(self.timeout.idle, seconds),
+        )
+        brief._until = self._until
+        return brief
 
     def left(self) -> float:
         """Return the seconds until the total limit, `inf` without one."""
