@@ -85,6 +85,7 @@ OTHERS: dict[str, tuple[str, bytes, dict[str, str]]] = {
     "another type": (
         "/uploads/files", b"content", {**TEXT, "Content-Type": "application/octet-stream"},
     ),
+    "other bytes": ("/uploads/files", b"CONTENT", TEXT),
     "another digest": ("/uploads/files", b"content", {**TEXT, "Repr-Digest": "sha-256=:AAAA:"}),
 }  # fmt: skip
 

@@ -21,6 +21,7 @@ from support.services import Clock, blobs_on_disk, make_wharf, token
 from support.shells import Answered, Browser, running
 from support.tus import BYTES, VERSION, Tus, digest, meta
 from wharfinger import Wharf
+from wharfinger.errors import UploadTakenOver
 from wharfinger.scanners import Clean, Infected
 from wharfinger.service.limits import LimitSettings
 
@@ -868,3 +869,27 @@ def test_expect_is_answered_by_the_head_alone(tus: Tus, shell: str) -> None:
 def test_a_content_coding_is_refused(tus: Tus) -> None:
     path = tus.create(SIZE)
     assert tus.patch(path, 0, TEXT, {"Content-Encoding": "gzip"}).code == "unsupported-encoding"
+
+
+def test_a_transfer_coding_is_refused(tus: Tus, wharf: Wharf) -> None:
+    path = tus.create(SIZE)
+    coded = raw_patch(tus, path, 0, 0).replace(
+        b"Content-Length: 0", b"Transfer-Encoding: gzip, chunked"
+    )
+    with connect(tus) as sock:
+        sock.sendall(coded + b"3\r\nabc\r\n0\r\n\r\n")
+        assert sock.recv(65536)[9:10] in {b"4", b"5"}
+    assert wharf.uploads.find(path.rpartition("/")[2], None).offset == 0
+
+
+def test_a_head_that_is_overtaken_is_423(
+    tus: Tus, wharf: Wharf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After a 409 to HEAD, tus-js-client forgets the upload (1.x b)."""
+    path = tus.create(SIZE)
+
+    def overtaken(*_: object) -> None:
+        raise UploadTakenOver("A newer request goes on with this upload.")
+
+    monkeypatch.setattr(wharf.uploads, "take", overtaken)
+    assert tus.head(path).status == 423

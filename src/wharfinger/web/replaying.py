@@ -2,9 +2,9 @@
 
 After draft-ietf-httpapi-idempotency-key-header. What makes two requests the same is what
 their heads say: method, address, media type (not the boundary of a form, which clients draw
-anew), Content-Disposition, length, and digests where they are sent. The bodies themselves
-are not compared: a client that uses one key for two files of one length and name gets the
-first answer, whose `sha256` tells.
+anew), Content-Disposition, length, and digests where they are sent. A raw body must have
+the bytes of the first, too. Those of forms are not compared: their boundaries differ, and a
+client that uses one key for two forms of one length gets the first answer, whose `sha256` tells.
 
 A stored answer is given once the body was read, and thrown away: a success that comes before
 the whole was sent is one that careful clients do not believe, and others lose.
@@ -12,11 +12,13 @@ the whole was sent is one that careful clients do not believe, and others lose.
 
 from __future__ import annotations
 
+import hashlib
+import json
 import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
-from wharfinger.errors import RequestError
+from wharfinger.errors import IdempotencyKeyReused, RequestError
 from wharfinger.protocol.content_type import parse_content_type
 from wharfinger.service.replies import Claimed, Reply
 from wharfinger.web.answers import Answer
@@ -53,7 +55,7 @@ def once(
     found = asked.wharf.replies.claim(whose, key, _fingerprint(asked.head))
     if isinstance(found, Reply):
         stored = Answer(status=found.status or 0, headers=found.headers, body=found.body)
-        return Wanted(_Discarding(), lambda _: stored)
+        return Wanted(_Discarding(_digest_in(stored)), lambda _: stored)
     try:
         return Wanted(_Once(begin(), answer, found), answer)
     except BaseException:
@@ -93,13 +95,25 @@ class _Once:
 
 
 class _Discarding:
-    """Reads a body whose answer is known."""
+    """Reads a body whose answer is known.
+
+    Args:
+        digest: the SHA-256 that it must have, in hexadecimal; None for any.
+    """
+
+    def __init__(self, digest: str | None) -> None:
+        self._digest = digest
+        self._hasher = hashlib.sha256()
 
     def write(self, data: Buffer) -> None:
-        """Take no notice."""
+        """Take no notice, but of what it comes to."""
+        if self._digest is not None:
+            self._hasher.update(data)
 
     def finish(self) -> None:
-        """Return nothing: the answer is known."""
+        """Return nothing: the answer is known. Raises IdempotencyKeyReused."""
+        if self._digest is not None and self._hasher.hexdigest() != self._digest:
+            raise IdempotencyKeyReused("This Idempotency-Key was sent with other bytes.")
 
     def abort(self) -> None:
         """Do nothing: nothing is kept."""
@@ -117,6 +131,17 @@ def _key(head: RequestHead) -> str | None:
         )
     quoted: str | None = match[1]
     return match[2] if quoted is None else re.sub(r"\\(.)", r"\1", quoted)
+
+
+def _digest_in(stored: Answer) -> str | None:
+    """Return the SHA-256 of the one file that an answer tells of, if it does so as a record."""
+    assert isinstance(stored.body, bytes)  # noqa: S101 - as it was kept
+    try:
+        document = json.loads(stored.body)
+    except ValueError:  # a page
+        return None
+    digest = document.get("sha256")
+    return digest if isinstance(digest, str) else None
 
 
 def _fingerprint(head: RequestHead) -> str:

@@ -26,6 +26,7 @@ from wharfinger.errors import (
     TooManyRequests,
     UnsupportedEncoding,
     UploadOver,
+    UploadTakenOver,
 )
 from wharfinger.protocol import tus_server as tus
 from wharfinger.protocol.dates import format_http_date
@@ -141,7 +142,11 @@ def create(asked: Asked, door: Door) -> Answer | Wanted:
 def state(asked: Asked, door: Door, upload: Upload) -> Answer:
     """Say where an upload stands."""
     tus.check_version(asked.head.headers)
-    upload = _settled(asked, door, upload)
+    try:
+        upload = _settled(asked, door, upload)
+    except UploadTakenOver as error:
+        error.http_status = _LATER  # after a 409 to HEAD, clients forget the upload
+        raise
     stored = _file_of(asked, upload)
     fields: list[tuple[str, str]] = []
     if not _is_final(upload) or upload.state is not UploadState.OPEN:
@@ -202,9 +207,10 @@ def end(asked: Asked, door: Door, upload: Upload) -> Answer:
 def _check_body(head: RequestHead) -> None:
     if not head.framed:
         raise LengthRequired("The request has a body without a length.")
-    coding = head.headers.get("Content-Encoding")
-    if coding is not None and coding.strip().lower() != "identity":
-        raise UnsupportedEncoding(f"Content-Encoding {coding[:40]!r} is not accepted.")
+    for name, plain in (("Content-Encoding", "identity"), ("Transfer-Encoding", "chunked")):
+        coding = head.headers.get(name)
+        if coding is not None and coding.strip().lower() != plain:
+            raise UnsupportedEncoding(f"{name} {coding[:40]!r} is not accepted.")
     tus.check_content_type(head.headers)
 
 
