@@ -78,10 +78,15 @@ def end(
     expires_at: datetime,
     file_id: str | None = None,
     problem: str | None = None,
+    locked: bool = False,
 ) -> bool:
-    """End an open upload; False when another request did, or took it over."""
+    """End an open upload; False when another request did, or took it over.
+
+    With its bytes `locked` nobody else can have gone on with it: who takes it over now waits
+    for the lock, and finds it ended.
+    """
     found = connection.execute(
-        _open(upload).values(
+        _open(upload, locked=locked).values(
             state=state.value,
             file_id=file_id,
             problem=problem,
@@ -151,12 +156,11 @@ def count_open(
     return int(connection.execute(statement).scalar_one())
 
 
-def _open(upload: Upload) -> Any:
-    return update(uploads).where(
-        uploads.c.id == upload.id,
-        uploads.c.generation == upload.generation,
-        uploads.c.state == UploadState.OPEN.value,
+def _open(upload: Upload, *, locked: bool = False) -> Any:
+    found = update(uploads).where(
+        uploads.c.id == upload.id, uploads.c.state == UploadState.OPEN.value
     )
+    return found if locked else found.where(uploads.c.generation == upload.generation)
 
 
 def _record(row: Row[Any]) -> Upload:

@@ -279,13 +279,13 @@ class Turn:
             # An inspection finishes once: if this fails, the next completion reads what is staged.
             inspection, hand.inspection = hand.inspection, None
             whole = WholeUpload(hand.upload, place, hand.part, inspection)
-            try:
-                with hand.part.locked():
-                    self._check_generation()
+            with hand.part.locked():
+                self._check_generation()
+                try:
                     stored = self._house.finish(whole, partial(self._end_with, also))
-            except (Rejected, IntegrityError) as error:
-                self._refuse(error)
-                raise
+                except (Rejected, IntegrityError) as error:
+                    self._refuse(error, locked=True)
+                    raise
             hand.part.discard()
             self._over()
             return stored
@@ -375,7 +375,7 @@ class Turn:
             self._refuse(error)
             raise
 
-    def _refuse(self, error: WharfingerError) -> None:
+    def _refuse(self, error: WharfingerError, *, locked: bool = False) -> None:
         """End the upload with what is wrong with it, so that it never looks like a success."""
         hand, house = self._at_hand, self._house
         remembered = house.now() + REMEMBERED
@@ -387,6 +387,7 @@ class Turn:
                 UploadState.REFUSED,
                 expires_at=remembered,
                 problem=problem_of(error),
+                locked=locked,
             )
             if ended:
                 house.refused(connection, hand.upload, error)
@@ -411,6 +412,7 @@ class Turn:
             UploadState.COMPLETE,
             expires_at=self._house.now() + REMEMBERED,
             file_id=stored.id,
+            locked=True,
         ):
             raise UploadTakenOver("A newer request goes on with this upload.")
 

@@ -67,6 +67,7 @@ class Uploads:
         finish: makes a whole upload a file.
         now: the clock.
         narrowed: returns the collection of an upload link as that narrows it; raises NotFound.
+        link_owner: returns whose the files are that come by an upload link; raises NotFound.
         refused: is told in the transaction that ends an upload with a refusal.
     """
 
@@ -79,6 +80,7 @@ class Uploads:
         finish: Finisher,
         now: Callable[[], datetime],
         narrowed: Callable[[str], Collection],
+        link_owner: Callable[[str], str | None],
         refused: Callable[[Connection, Upload, WharfingerError], None],
     ) -> None:
         self._catalog = catalog
@@ -86,6 +88,7 @@ class Uploads:
         self._collection = collection
         self._now = now
         self._narrowed = narrowed
+        self._link_owner = link_owner
         self._at_hand: OrderedDict[str, AtHand] = OrderedDict()
         self._choosing = threading.Lock()
         self._house = House(
@@ -151,6 +154,8 @@ class Uploads:
         )
         # Before the part is made, so that a refusal costs nothing; the transaction looks again.
         self._catalog().read(lambda connection: self._check_quota(connection, upload))
+        if link_id is not None:  # what comes by it will be its owner's
+            self._check_room_behind(upload, link_id)
         part = self._store().begin_part(upload.id, length)
         try:
             self._catalog().write(lambda connection: self._add(connection, upload))
@@ -181,7 +186,12 @@ class Uploads:
         found = self.find(upload_id, asker)
         if found.state is not UploadState.OPEN:
             raise UploadOver(f"The upload is {found.state.value}; it takes no more bytes.")
-        at_hand = self._at_hand_of(found)
+        try:
+            at_hand = self._at_hand_of(found)
+        except NotFound:  # another process has just ended it, or forgotten it
+            if self.find(upload_id, asker).state is UploadState.OPEN:
+                raise
+            raise UploadOver("The upload has just ended.") from None
         with at_hand.lock:
             if not at_hand.gone and at_hand.upload.generation == found.generation:
                 at_hand.turn += 1
@@ -279,6 +289,14 @@ class Uploads:
             length=upload.length if upload.concat in {None, PARTIAL} else 0,
         )
 
+    def _check_room_behind(self, upload: Upload, link_id: str) -> None:
+        owner, quotas = self._link_owner(link_id), self._collection(upload.collection).quotas
+        self._catalog().read(
+            lambda connection: quotas.room(
+                connection, upload.collection, owner, length=upload.length
+            )
+        )
+
     def _check_growth(self, connection: Connection, upload: Upload, size: int) -> None:
         self._collection(upload.collection).quotas.check_upload(
             connection,
@@ -357,16 +375,20 @@ class Uploads:
             if at_hand.gone:
                 self._forget(found.id)
                 return self.take(found.id)
-            moved = self._catalog().write(
+            mine = self._catalog().write(
                 lambda connection: statements.take_over(connection, found.id)
             )
-            if moved is None:
+            if mine is None:
+                self._let_go_of(found.id)
                 raise UploadOver("The upload has just ended.")
             with at_hand.part.locked():  # whoever was writing is done, and sees the generation next
                 moved = self._catalog().read(
                     lambda connection: statements.find(connection, found.id)
                 )
             if moved is None or moved.state is not UploadState.OPEN:
+                self._let_go_of(found.id)  # its bytes take room as long as they are open
                 raise UploadOver("The upload has just ended.")
+            if moved.generation != mine.generation:
+                raise UploadTakenOver("A newer request goes on with this upload.")
             at_hand.reset(moved, self._inspection(moved) if moved.offset == 0 else None)
             return Turn(self._house, at_hand)

@@ -122,6 +122,7 @@ class Wharf:
             finish=self._finish_upload,
             now=now,
             narrowed=self.upload_links.narrowed,
+            link_owner=lambda link_id: self.upload_links.find(link_id).owner,
             refused=self._note_refused_upload,
         )
         self.replies = Replies(lambda: self._open().catalog, lambda: self._open().living, now)
