@@ -47,6 +47,9 @@ _MARGIN: Final = 1 * MIB
 _RESERVED_FROM: Final = 4 * MIB
 # linux/falloc.h: the size of the file stays what was written.
 _KEEP_SIZE: Final = 1
+# So much is gathered before the disk is told to begin with it.
+_WRITE_BACK: Final = 8 * MIB
+_BEGIN: Final = 2  # SYNC_FILE_RANGE_WRITE, sync_file_range(2)
 # A file system that cannot reserve says so in one of these ways (fallocate(2)).
 _NO_RESERVING: Final = frozenset({errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL, errno.ENODEV})
 _NO_DESCRIPTORS: Final = frozenset({errno.EMFILE, errno.ENFILE})
@@ -240,6 +243,7 @@ class LocalStaging:
         self._count = count
         self._length = length or 0
         self._reserved = 0
+        self._on_its_way = 0
         try:
             self._fd = os.open(folder, os.O_TMPFILE | os.O_RDWR, 0o600)
         except OSError as error:
@@ -263,6 +267,11 @@ class LocalStaging:
             while written < len(view):
                 written += os.write(self._fd, view[written:])
         self._size += written
+        if self._size - self._on_its_way >= _WRITE_BACK:
+            # The disk begins while more comes, so that the sync at the end waits for little.
+            # It is a hint: whether the bytes are there is for the sync to say.
+            _sync_file_range(self._fd, self._on_its_way, self._size - self._on_its_way, _BEGIN)
+            self._on_its_way = self._size
 
     def sync(self) -> None:
         # After a failed sync the pages may count as clean although they are lost: the
@@ -391,6 +400,8 @@ class _OpenCount:
 _libc: Final = ctypes.CDLL(None, use_errno=True)
 _fallocate: Final = _libc.fallocate64 if hasattr(_libc, "fallocate64") else _libc.fallocate
 _fallocate.argtypes = (ctypes.c_int, ctypes.c_int, ctypes.c_int64, ctypes.c_int64)
+_sync_file_range: Final = _libc.sync_file_range
+_sync_file_range.argtypes = (ctypes.c_int, ctypes.c_int64, ctypes.c_int64, ctypes.c_uint)
 
 
 def _checked(file_id: str) -> str:
