@@ -1,7 +1,7 @@
 # From a bare checkout to a running service or a passing test, with Python 3.11+ and make only.
 #
 #   make run        start the service on http://127.0.0.1:8080   (DATA=, PORT=)
-#   make test       run the tests                                (ARGS="-k name", COVERAGE=1, PACKAGES=no)
+#   make test       run the tests                                (ARGS="-k name", JOBS=3, COVERAGE=1, PACKAGES=no)
 #   make check      lint, format, types, layers
 #   make coverage   the tests once more with the coverage gate
 #   make bench      measure against curl and nginx               (ARGS=--quick)
@@ -18,6 +18,8 @@ PYTHON ?= python3
 DATA ?= data
 PORT ?= 8080
 ARGS ?=
+# Files of tests that run at the same time: they mostly wait for servers.
+JOBS ?= 3
 COVERAGE ?=
 PACKAGES ?= yes
 
@@ -31,7 +33,7 @@ run: .venv/.stamp-server
 	$(BIN)/wharfinger serve --data "$(DATA)" --port "$(PORT)"
 
 test: .venv/.stamp-test packages
-	$(BIN)/python -m pytest $${COVERAGE:+--cov --cov-report=} $(ARGS)
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile $${COVERAGE:+--cov --cov-report=} $(ARGS)
 
 check: .venv/.stamp-test .venv/.stamp-check
 	$(BIN)/ruff check
