@@ -15,7 +15,7 @@ import pytest
 
 from support import samples
 from support.services import make_wharf
-from wharfinger import Collection, Policy
+from wharfinger import Collection, Policy, StoredFile
 from wharfinger.catalog import FileState, UploadState
 from wharfinger.errors import (
     InconsistentLength,
@@ -25,7 +25,7 @@ from wharfinger.errors import (
     UploadOver,
     UploadTakenOver,
 )
-from wharfinger.scanners import Clean, Infected, Verdict
+from wharfinger.scanners import Clean, Infected, Unscannable, Verdict
 from wharfinger.service.usage import Quotas
 from wharfinger.stores import LocalStore
 from wharfinger.stores.local import LocalPart
@@ -236,3 +236,35 @@ def test_what_is_published_late_is_young(tmp_path: Path) -> None:
     store.publish(staging, "0" * 32)
     (blob,) = store.blobs()
     assert blob.modified_at > 1
+
+
+@pytest.mark.parametrize("same_process", [True, False])
+def test_nobody_waits_longer_than_two_seconds_for_a_check(
+    tmp_path: Path, *, same_process: bool
+) -> None:
+    checking, done = threading.Event(), threading.Event()
+
+    class Slow:
+        def scan(self, file: BinaryIO, size: int) -> Verdict:
+            checking.set()
+            assert done.wait(20)
+            return Clean() if len(file.read()) == size else Unscannable("too short")
+
+    with (
+        make_wharf(tmp_path / "data", scanner=Slow()) as wharf,
+        make_wharf(tmp_path / "data") as other,
+    ):
+        upload = wharf.uploads.create("files", protocol="tus", owner=None, length=4)
+        turn = wharf.uploads.take(upload.id)
+        turn.write(b"text")
+        finished: list[StoredFile] = []
+        thread = threading.Thread(target=lambda: finished.append(turn.complete()))
+        thread.start()
+        assert checking.wait(10)
+        began = time.monotonic()
+        with pytest.raises(Unavailable, match="being checked"):
+            (wharf if same_process else other).uploads.take(upload.id)
+        assert 1.5 < time.monotonic() - began < 6
+        done.set()
+        thread.join(20)
+        assert wharf.uploads.find(upload.id, None).file_id == finished[0].id

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
@@ -19,6 +19,7 @@ from wharfinger.errors import (
     OffsetMismatch,
     Rejected,
     TooLarge,
+    Unavailable,
     UploadTakenOver,
     WharfingerError,
 )
@@ -27,7 +28,7 @@ from wharfinger.service.collections import Collection
 from wharfinger.service.refusals import problem_of
 from wharfinger.service.whole_upload import Finisher, WholeUpload, pieces_of
 from wharfinger.stores import Part
-from wharfinger.stores.base import Buffer
+from wharfinger.stores.base import BUSY, LOCK_SECONDS, Buffer
 from wharfinger.units import MIB
 
 if TYPE_CHECKING:
@@ -84,6 +85,20 @@ class AtHand:
         self.tentative = False
         self.length_is_news = False
         self.committed_at = time.monotonic()
+
+    @contextlib.contextmanager
+    def held(self) -> Iterator[None]:
+        """Hold the lock, which whoever completes the upload may have for as long as checks take.
+
+        Raises:
+            Unavailable: it was not to be had in two seconds.
+        """
+        if not self.lock.acquire(timeout=LOCK_SECONDS):
+            raise Unavailable(BUSY)
+        try:
+            yield
+        finally:
+            self.lock.release()
 
     def reset(self, upload: Upload, inspection: Inspection | None) -> None:
         """Believe the catalog: what was written beyond its offset counts for nothing."""

@@ -182,6 +182,7 @@ class Uploads:
         Raises:
             NotFound: there is none for the asker.
             UploadOver: it is complete, or was refused.
+            Unavailable: it is being checked; ask again in a moment.
         """
         found = self.find(upload_id, asker)
         if found.state is not UploadState.OPEN:
@@ -192,7 +193,7 @@ class Uploads:
             if self.find(upload_id, asker).state is UploadState.OPEN:
                 raise
             raise UploadOver("The upload has just ended.") from None
-        with at_hand.lock:
+        with at_hand.held():
             if not at_hand.gone and at_hand.upload.generation == found.generation:
                 at_hand.turn += 1
                 at_hand.take_back()
@@ -371,7 +372,7 @@ class Uploads:
 
     def _take_over(self, found: Upload, at_hand: AtHand) -> Turn:
         """Take an upload over from another process, or from what this one knew before that."""
-        with at_hand.lock:
+        with at_hand.held():
             if at_hand.gone:
                 self._forget(found.id)
                 return self.take(found.id)

@@ -5,9 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import BinaryIO, Protocol, TypeAlias
+from typing import BinaryIO, Final, Protocol, TypeAlias
 
 Buffer: TypeAlias = bytes | bytearray | memoryview
+
+LOCK_SECONDS: Final = 2.0
+"""How long anybody waits for who has an upload, which may be a check of all its bytes."""
+
+BUSY: Final = "The upload is being checked; ask again in a moment."
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +63,10 @@ class Part(Staging, Protocol):
         ...
 
     def locked(self) -> AbstractContextManager[None]:
-        """Keep every other one that has it open from entering its own `locked`."""
+        """Keep every other one that has it open from entering its own `locked`.
+
+        Entering raises Unavailable when another one does not leave it in `LOCK_SECONDS`.
+        """
         ...
 
     def cut(self, size: int) -> None:

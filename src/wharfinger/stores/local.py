@@ -27,16 +27,18 @@ import resource
 import secrets
 import stat
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO, Final
 
 from wharfinger.errors import DataFolderError, NotFound, StorageFull, Unavailable
-from wharfinger.stores.base import Blob, Buffer, Staging
+from wharfinger.stores.base import BUSY, LOCK_SECONDS, Blob, Buffer, Staging
 from wharfinger.units import MIB
 
 _ID: Final = re.compile(r"[0-9a-f]{32}")
 _UPLOAD: Final = ".upload"
+_LOOK_AGAIN: Final = 0.005  # seconds
 _FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 # A file system without unnamed files says so in one of these ways (open(2)).
 _NO_TMPFILE: Final = frozenset({errno.EOPNOTSUPP, errno.EISDIR, errno.ENOENT, errno.EINVAL})
@@ -345,7 +347,11 @@ class LocalPart(LocalStaging):
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
         # Belongs to this opening of the file: it keeps out other threads' and processes' alike.
-        fcntl.flock(self._fd, fcntl.LOCK_EX)
+        until = time.monotonic() + LOCK_SECONDS
+        while not self._lock():
+            if time.monotonic() > until:
+                raise Unavailable(BUSY)
+            time.sleep(_LOOK_AGAIN)
         try:
             yield
         finally:
@@ -355,6 +361,13 @@ class LocalPart(LocalStaging):
     def sync(self) -> None:
         with _full_disk_is_storage_full():
             os.fdatasync(self._fd)  # what is reserved stays so: more is to come
+
+    def _lock(self) -> bool:
+        try:
+            fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        return True
 
     def cut(self, size: int) -> None:
         self._reserved = 0
