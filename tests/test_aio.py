@@ -23,6 +23,7 @@ import wharfinger
 from conftest import StartPeer
 from support.content import PNG
 from support.peer import Exchange, Peer, response, saying
+from support.require import module
 from wharfinger import Progress, Timeout, aio
 from wharfinger.errors import DestinationExists, Interrupted, ResponseError, UsageError
 from wharfinger.net.guard import AddressGuard
@@ -170,7 +171,9 @@ def test_a_tls_handshake_that_hangs_is_cancelled_at_once(folder: Path) -> None:
 def test_a_body_over_tls_that_hangs_is_cancelled_at_once(
     folder: Path, stop: threading.Event
 ) -> None:
-    trustme = pytest.importorskip("trustme")
+    module("trustme")
+    import trustme
+
     authority = trustme.CA()
     secure = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     authority.issue_cert("localhost").configure_cert(secure)

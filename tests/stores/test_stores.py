@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import re
@@ -132,6 +133,27 @@ def test_more_open_uploads_than_the_process_has_descriptors_for_are_refused(
     stagings.append(store.stage())
     for staging in stagings:
         staging.discard()
+
+
+def test_without_a_descriptor_left_a_file_is_unavailable_and_not_a_fault(tmp_path: Path) -> None:
+    store = LocalStore(tmp_path)
+    staging = store.stage()
+    staging.sync()
+    store.publish(staging, ID)
+    taken = []
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (256, hard))
+    try:
+        with contextlib.suppress(OSError):
+            while True:
+                taken.append(os.open(os.devnull, os.O_RDONLY))
+        with pytest.raises(Unavailable, match="Too many files are open"):
+            store.open(ID)
+    finally:
+        for descriptor in taken:
+            os.close(descriptor)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    store.open(ID).close()
 
 
 def test_a_failed_sync_fails_the_upload(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -47,7 +47,6 @@ if TYPE_CHECKING:
 
 # A file up to this size is one request in all.
 WHOLE: Final = 4 * 1024 * 1024
-_MAX_ANEW: Final = 3
 _SPOKEN: Final = ("Upload-Draft-Interop-Version", str(resumable.VERSION))
 
 
@@ -114,7 +113,7 @@ class Sender(UploadSender):
                 state.forget()
                 raise
             except _Gone as gone:
-                self._begin_anew(upload, state, gone)
+                self.begin_anew(upload, state, gone)
             except (TransferError, ResponseError) as error:
                 upload.known = False
                 if isinstance(error, ResponseError) and upload.next is not Next.SHRINK:
@@ -151,7 +150,7 @@ class Sender(UploadSender):
                 state.forget()
                 raise error
             case Next.ANEW if method != "POST":
-                self._begin_anew(upload, state, error)
+                self.begin_anew(upload, state, error)
                 return
             case Next.THERE if method == "PATCH":
                 self._go_there(upload, state, error)
@@ -170,7 +169,7 @@ class Sender(UploadSender):
     def _go_there(self, upload: Going, state: State, error: WharfingerError) -> None:
         if upload.conflict == upload.there or not 0 <= upload.there <= upload.part.length:
             # The offset that the server itself named is wrong as well: it is confused.
-            self._begin_anew(upload, state, error)
+            self.begin_anew(upload, state, error)
             return
         upload.conflict = upload.there
         self.set_offset(upload, upload.there, upload.part.length)
@@ -185,23 +184,11 @@ class Sender(UploadSender):
         upload.size, upload.careful = size, True
         return True
 
-    def _begin_anew(self, upload: Going, state: State, error: WharfingerError) -> None:
-        upload.anew += 1
-        if upload.base:
-            raise BadResponse(
-                "The server lost the upload, and what came from the stream cannot be sent again.",
-                hint="Save the stream to a file first: a file is begun anew.",
-            ) from error
-        if upload.anew > _MAX_ANEW:
-            state.forget()
-            raise BadResponse(
-                f"The server lost the upload {upload.anew} times.",
-                hint="Tell who runs the server, or send the file as a form or raw.",
-            ) from error
-        upload.part.url = upload.part.expires = upload.stored = None
-        upload.offset, upload.known, upload.conflict = 0, False, -1
-        self.count_to(upload, 0)
-        state.save()
+    def begin_anew(self, upload: Upload, state: State, error: WharfingerError) -> None:
+        """Forget where an upload was, and what it had answered. Raises BadResponse."""
+        super().begin_anew(upload, state, error)
+        if isinstance(upload, Going):
+            upload.stored = None
 
     # --- requests --------------------------------------------------------------------------
 

@@ -41,7 +41,6 @@ if TYPE_CHECKING:
 _WITH_CREATION: Final = 1024 * 1024
 # What a checksum covers is lost as a whole when the connection breaks.
 _CHECKSUM_CHUNK: Final = 8 * 1024 * 1024
-_MAX_ANEW: Final = 3
 RESUMABLE: Final = ("Tus-Resumable", tus.VERSION)
 _UPLOADED: Final = frozenset({200, 204})
 _CREATED: Final = frozenset({200, 201})
@@ -85,7 +84,7 @@ class Sender(UploadSender):
                 state.forget()
                 raise
             except _Gone as gone:
-                self._begin_anew(upload, state, gone)
+                self.begin_anew(upload, state, gone)
             except (TransferError, ResponseError) as error:
                 upload.known = False
                 if isinstance(error, ResponseError):
@@ -105,12 +104,12 @@ class Sender(UploadSender):
         """Return when the upload may go on; raise when it may not."""
         after = tus.after(method, error.status) if isinstance(error, ResponseError) else None
         if after is Next.ANEW and method != "POST":
-            self._begin_anew(upload, state, error)
+            self.begin_anew(upload, state, error)
             return
         if after is Next.ASK and method == "PATCH":
             if upload.conflict == upload.offset:
                 # The offset that the server itself named is wrong as well: it is confused.
-                self._begin_anew(upload, state, error)
+                self.begin_anew(upload, state, error)
                 return
             upload.conflict = upload.offset
             return
@@ -119,24 +118,6 @@ class Sender(UploadSender):
             worth = False
         if not upload.retrying.again(error, watch.left(), worth=worth):
             raise error
-
-    def _begin_anew(self, upload: Upload, state: State, error: WharfingerError) -> None:
-        upload.anew += 1
-        if upload.base:
-            raise BadResponse(
-                "The server lost the upload, and what came from the stream cannot be sent again.",
-                hint="Save the stream to a file first: a file is begun anew.",
-            ) from error
-        if upload.anew > _MAX_ANEW:
-            state.forget()
-            raise BadResponse(
-                f"The server lost the upload {upload.anew} times.",
-                hint="Tell who runs the server, or send the file as a form or raw.",
-            ) from error
-        upload.part.url = upload.part.expires = upload.last = None
-        upload.offset, upload.known, upload.conflict = 0, False, -1
-        self.count_to(upload, 0)
-        state.save()
 
     def _create(self, upload: Upload, state: State, watch: Stopwatch) -> None:
         length = upload.part.length

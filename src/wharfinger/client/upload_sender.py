@@ -21,6 +21,7 @@ from wharfinger.errors import (
     ResponseError,
     TransferError,
     UsageError,
+    WharfingerError,
 )
 from wharfinger.net.urls import Url, parse
 
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from wharfinger.client.upload_state import State
 
 
+_MAX_ANEW: Final = 3
 _GO_ON: Final = "Do the same again: it goes on where it ended."
 
 
@@ -134,3 +136,26 @@ class UploadSender:
         if offset is not None:
             upload.offset = offset
             self.count_to(upload, offset)
+
+    def begin_anew(self, upload: Upload, state: State, error: WharfingerError) -> None:
+        """Forget where an upload was: it begins once more, from its first byte.
+
+        Raises:
+            BadResponse: the bytes are not to be had again, or the server loses it again and again.
+        """
+        upload.anew += 1
+        if upload.base:
+            raise BadResponse(
+                "The server lost the upload, and what came from the stream cannot be sent again.",
+                hint="Save the stream to a file first: a file is begun anew.",
+            ) from error
+        if upload.anew > _MAX_ANEW:
+            state.forget()
+            raise BadResponse(
+                f"The server lost the upload {upload.anew} times.",
+                hint="Tell who runs the server, or send the file as a form or raw.",
+            ) from error
+        upload.part.url = upload.part.expires = upload.last = None
+        upload.offset, upload.known, upload.conflict = 0, False, -1
+        self.count_to(upload, 0)
+        state.save()

@@ -45,6 +45,7 @@ EXTENSIONS: Final = (
 )  # fmt: skip
 # The names of digests and their sizes in bytes.
 ALGORITHMS: Final[Mapping[str, int]] = {"sha1": 20, "sha256": 32}
+# What Upload-Concat says of an upload whose bytes are only ever a part of another one.
 PARTIAL: Final = "partial"
 
 # As many digits as any disk needs; `int` of more is slow by design of whoever sends them.

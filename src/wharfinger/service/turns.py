@@ -24,6 +24,7 @@ from wharfinger.errors import (
     WharfingerError,
 )
 from wharfinger.inspection import Inspection
+from wharfinger.protocol.tus_server import PARTIAL
 from wharfinger.service.collections import Collection
 from wharfinger.service.refusals import problem_of
 from wharfinger.service.whole_upload import Finisher, WholeUpload, pieces_of
@@ -34,8 +35,6 @@ from wharfinger.units import MIB
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
-# What `Upload.concat` says of an upload whose bytes are only ever a part of another one.
-PARTIAL: Final = "partial"
 # How long the end of an upload is remembered for a client that lost the last answer.
 REMEMBERED: Final = timedelta(days=1)
 # So much, or so long, may be lost when a request breaks together with its process.

@@ -36,9 +36,10 @@ from wharfinger.errors import (
 )
 from wharfinger.inspection import Inspection
 from wharfinger.names import judge
+from wharfinger.protocol.tus_server import PARTIAL
 from wharfinger.service.collections import Collection
 from wharfinger.service.principals import Principal
-from wharfinger.service.turns import PARTIAL, REMEMBERED, AtHand, House, Turn, check_size
+from wharfinger.service.turns import REMEMBERED, AtHand, House, Turn, check_size
 from wharfinger.service.whole_upload import Finisher, pieces_of
 from wharfinger.stores import Store
 from wharfinger.units import MIB

@@ -169,6 +169,8 @@ class LocalStore:
         except OSError as error:
             if error.errno in {errno.ENOENT, errno.ELOOP, errno.ENXIO}:
                 raise NotFound from error
+            if error.errno in _NO_DESCRIPTORS:
+                raise Unavailable("Too many files are open; try again in a moment.") from error
             raise
         if not stat.S_ISREG(os.fstat(fd).st_mode):
             os.close(fd)
