@@ -242,12 +242,39 @@ def test_a_whole_that_is_put_together_takes_the_room_of_its_parts(
             turn.write(bytes(500))
             parts.append(turn.keep())
     whole = wharf.uploads.create(
-        "box", protocol="tus", owner="user:1", length=1000, concat="final;/a /b"
+        "box", protocol="tus", owner="user:1", length=1000, concat="final;/a /b", parts=parts
     )
     wharf.uploads.join(whole.id, parts)
     assert usage(wharf) == Usage(files=1, bytes=1000)
     with pytest.raises(QuotaExceeded):
         begin(wharf, 1)
+
+
+def test_a_part_that_comes_twice_in_a_whole_takes_room_twice(
+    opened: Callable[..., Wharf], tmp_path: Path
+) -> None:
+    wharf = opened(place(max_bytes=1000))
+    made = wharf.uploads.create("box", protocol="tus", owner="user:1", length=400, concat="partial")
+    with wharf.uploads.take(made.id) as turn:
+        turn.write(bytes(400))
+        part = turn.keep()
+
+    def whole(times: int) -> str:
+        return wharf.uploads.create(
+            "box",
+            protocol="tus",
+            owner="user:1",
+            length=400 * times,
+            concat=f"final;{' /a' * times}",
+            parts=[part] * times,
+        ).id
+
+    with pytest.raises(QuotaExceeded) as refusal:
+        whole(3)
+    assert (refusal.value.limit, refusal.value.used) == (1000, 1200)
+    assert len(blobs_on_disk(tmp_path / "data")) == 1
+    wharf.uploads.join(whole(2), [part, part])
+    assert usage(wharf) == Usage(files=1, bytes=800)
 
 
 def test_a_finished_upload_is_open_no_more(opened: Callable[..., Wharf]) -> None:

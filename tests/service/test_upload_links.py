@@ -6,13 +6,21 @@ import string
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from support.content import PNG
 from support.services import Clock, blobs_on_disk, make_wharf
 from wharfinger import Collection, Policy, Wharf
-from wharfinger.errors import NotFound, Rejected, TooLarge, TypeNotAllowed, UsageError
+from wharfinger.errors import (
+    NotFound,
+    QuotaExceeded,
+    Rejected,
+    TooLarge,
+    TypeNotAllowed,
+    UsageError,
+)
 from wharfinger.service import UploadLink
 from wharfinger.service.upload_links import LinkReceiver, common_types
 
@@ -235,25 +243,153 @@ def test_a_link_into_a_collection_that_is_gone_is_dead(tmp_path: Path) -> None:
         wharf.upload_links.redeem(last(link))
 
 
+# --- uploads of several requests ----------------------------------------------------------------
+
+
+def begin(wharf: Wharf, link: UploadLink, length: int | None = 4, **more: Any) -> str:
+    who = f"link:{link.id}"
+    return wharf.uploads.create(
+        link.collection, protocol="tus", owner=who, length=length, link_id=link.id, **more
+    ).id
+
+
 def test_an_upload_of_several_requests_keeps_to_its_link(wharf: Wharf) -> None:
     link = wharf.request("files", owner="user:7", max_files=1, max_bytes=4)
-    who = f"link:{link.id}"
     with pytest.raises(TooLarge):
-        wharf.uploads.create("files", protocol="tus", owner=who, length=5, link_id=link.id)
-    ids = [
-        wharf.uploads.create("files", protocol="tus", owner=who, length=4, link_id=link.id).id
-        for _ in range(2)
-    ]
-    turns = [wharf.uploads.take(upload_id) for upload_id in ids]
-    for turn in turns:
+        begin(wharf, link, 5)
+    with wharf.uploads.take(begin(wharf, link)) as turn:
         turn.write(b"text")
-    stored = turns[0].complete()
+        stored = turn.complete()
     assert (stored.owner, stored.size) == ("user:7", 4)
     with pytest.raises(NotFound):
-        turns[1].complete()
-    for turn in turns:
-        turn.close()
-    assert [file.id for file in wharf.list_files()[0]] == [stored.id]
+        begin(wharf, link)
+
+
+def test_a_whole_file_comes_before_an_upload_that_is_open(wharf: Wharf) -> None:
+    link = wharf.request("files", max_files=1)
+    with wharf.uploads.take(begin(wharf, link)) as turn:
+        turn.write(b"text")
+        first = send(wharf, link)
+        with pytest.raises(NotFound):
+            turn.complete()
+    assert [file.id for file in wharf.list_files()[0]] == [first]
+
+
+@pytest.mark.parametrize("wishes", [{"max_files": 5}, {"max_bytes": 22}], ids=["files", "bytes"])
+def test_of_fifty_uploads_begun_at_once_as_many_open_as_the_link_has_room_for(
+    wharf: Wharf, tmp_path: Path, wishes: dict[str, int]
+) -> None:
+    link = wharf.request("files", **wishes)  # type: ignore[arg-type]
+    outcomes: list[str] = []
+    start = threading.Barrier(50)
+
+    def one() -> None:
+        start.wait(20)
+        try:
+            begin(wharf, link)
+            outcomes.append("open")
+        except QuotaExceeded:
+            outcomes.append("refused")
+
+    threads = [threading.Thread(target=one) for _ in range(50)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(outcomes) == ["open"] * 5 + ["refused"] * 45
+    assert len(blobs_on_disk(tmp_path / "data")) == 5
+
+
+def test_two_services_on_one_catalog_count_the_open_uploads_of_a_link_together(
+    wharf: Wharf, tmp_path: Path, clock: Clock
+) -> None:
+    link = wharf.request("files", max_files=1)
+    with make_wharf(tmp_path / "data", clock=clock, collections=COLLECTIONS) as other:
+        begin(other, link)
+        with pytest.raises(QuotaExceeded) as refusal:
+            begin(wharf, link)
+    assert (refusal.value.what, refusal.value.limit, refusal.value.used) == ("uploads", 1, 1)
+
+
+@pytest.mark.parametrize("way", ["given up", "expired", "refused"])
+def test_an_upload_that_ends_gives_its_place_back(wharf: Wharf, clock: Clock, way: str) -> None:
+    link = wharf.request("images", max_files=1, max_bytes=100)
+    first = begin(wharf, link)
+    with pytest.raises(QuotaExceeded):
+        begin(wharf, link)
+    if way == "given up":
+        wharf.uploads.end(first)
+    elif way == "expired":
+        clock.forward(24 * 3600 + 1)
+        wharf.sweep()
+    else:
+        with wharf.uploads.take(first) as turn:
+            turn.write(b"text")
+            with pytest.raises(Rejected):
+                turn.complete()
+    begin(wharf, link, 100)
+
+
+def test_an_upload_that_stands_still_gives_its_place_to_a_new_one(
+    wharf: Wharf, clock: Clock, tmp_path: Path
+) -> None:
+    link = wharf.request("files", max_files=2)
+    left, moving = begin(wharf, link), begin(wharf, link)
+    clock.forward(599)
+    with wharf.uploads.take(moving) as turn:
+        turn.write(b"te")
+    with pytest.raises(QuotaExceeded):
+        begin(wharf, link)
+    clock.forward(1)
+    begin(wharf, link)
+    with pytest.raises(NotFound):
+        wharf.uploads.find(left, None)
+    assert wharf.uploads.find(moving, None).offset == 2
+    assert len(blobs_on_disk(tmp_path / "data")) == 2
+    with pytest.raises(QuotaExceeded):
+        begin(wharf, link)
+
+
+def test_an_upload_whose_bytes_are_in_use_keeps_its_place(wharf: Wharf, clock: Clock) -> None:
+    link = wharf.request("files", max_files=1)
+    with wharf.uploads.take(begin(wharf, link)) as turn:
+        turn.write(b"text")
+        clock.forward(3600)
+        part = wharf._open().store.open_part(turn.upload.id)
+        with part.locked(), pytest.raises(QuotaExceeded):
+            begin(wharf, link)
+        part.close()
+        turn.complete()
+
+
+def test_a_length_that_is_told_later_has_to_fit_beside_the_others_of_the_link(
+    wharf: Wharf,
+) -> None:
+    link = wharf.request("files", max_bytes=10)
+    unknown = begin(wharf, link, None)
+    begin(wharf, link, 6)
+    with wharf.uploads.take(unknown) as turn:
+        with pytest.raises(QuotaExceeded):
+            turn.settle_length(5)
+        turn.write(b"1234")
+        with pytest.raises(QuotaExceeded):
+            turn.write(b"5")
+        turn.settle_length(4)
+        turn.complete()
+
+
+def test_parts_of_files_have_together_the_room_of_the_files(wharf: Wharf) -> None:
+    link = wharf.request("images", max_files=1)  # of 1000 bytes at most
+    parts = []
+    for length in (600, 400):
+        with wharf.uploads.take(begin(wharf, link, length, concat="partial")) as turn:
+            turn.write(bytes(length))
+            parts.append(turn.keep())
+    with pytest.raises(QuotaExceeded):
+        begin(wharf, link, 1, concat="partial")
+    begin(wharf, link, 1000, concat="final;a b", parts=parts)
+    with pytest.raises(QuotaExceeded):
+        begin(wharf, link, 1000, concat="final;a b", parts=parts)
 
 
 WRONG = {

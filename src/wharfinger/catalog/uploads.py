@@ -9,6 +9,7 @@ from sqlalchemy import Connection, Row, bindparam, delete, func, insert, select,
 
 from wharfinger.catalog.records import (
     Upload,
+    UploadLink,
     UploadState,
     from_millis,
     to_millis,
@@ -154,6 +155,21 @@ def count_open(
     if collection is not None:
         statement = statement.where(uploads.c.collection == collection)
     return int(connection.execute(statement).scalar_one())
+
+
+def open_of_link(connection: Connection, link: UploadLink, *, besides: str) -> list[Upload]:
+    """Return the open uploads of an upload link but one, the one that stands still longest first."""
+    rows = connection.execute(
+        select(uploads)
+        .where(
+            uploads.c.collection == link.collection,  # which has an index
+            uploads.c.state == UploadState.OPEN.value,
+            uploads.c.link_id == link.id,
+            uploads.c.id != besides,
+        )
+        .order_by(uploads.c.expires_at, uploads.c.id)
+    )
+    return [_record(row) for row in rows]
 
 
 def _open(upload: Upload, *, locked: bool = False) -> Any:

@@ -7,6 +7,10 @@ what it permits is in the catalog, so that it can be counted and revoked.
 * The collection's policy holds; a link can only narrow it.
 * Files and bytes are counted in the transaction that records the file: of any number of
   senders at once, in any number of processes, as many pass as there is room for.
+* An upload that comes in several requests takes its place among the link's files, and its
+  declared length of the bytes, when it begins, so that a link never holds more open uploads
+  than files may come by it. It keeps nothing from files that are complete, and one that
+  stands still gives its place to whoever begins anew.
 * A link that is forged, unknown, expired, revoked or used up gets one answer.
 """
 
@@ -23,10 +27,12 @@ from typing import TYPE_CHECKING, Final
 
 from itsdangerous import Signer
 
-from wharfinger.catalog import Catalog, StoredFile, UploadLink
+from wharfinger.catalog import Catalog, StoredFile, Upload, UploadLink
 from wharfinger.catalog import upload_links as statements
-from wharfinger.errors import NotFound, TooLarge, UsageError
+from wharfinger.catalog import uploads as upload_statements
+from wharfinger.errors import NotFound, QuotaExceeded, TooLarge, UsageError
 from wharfinger.policy import Policy
+from wharfinger.protocol.tus_server import PARTIAL
 from wharfinger.service.collections import Collection
 from wharfinger.service.keyring import KeyRing
 from wharfinger.service.links import DEFAULT_EXPIRES_IN, MAX_EXPIRES_IN
@@ -39,10 +45,16 @@ if TYPE_CHECKING:
 
 MAX_FILES: Final = 1_000_000
 MAX_BYTES: Final = 1 << 50
+# An upload that nobody moved for so long has been left, or its sender lost its address.
+STANDS_STILL: Final = timedelta(minutes=10)
 _MAX_TYPES: Final = 64
 # One salt a purpose: a signature for one never serves for another.
 _SALT: Final = "wharfinger.link.upload.v1"
 _TOKEN: Final = re.compile(r"([0-9a-f]{32})\.([A-Za-z0-9_-]{43})")
+_LATER: Final = (
+    "Wait until what is being sent has come in: an upload that nobody goes on with gives up its "
+    "place after ten minutes."
+)
 # What an unknown link is compared as, so that the same work is done for it.
 _NOWHERE: Final = "-"
 
@@ -188,6 +200,87 @@ class UploadLinks:
             size=stored.size,
         )
 
+    def reserve(
+        self,
+        connection: Connection,
+        upload: Upload,
+        *,
+        length: int,
+        idle: timedelta,
+        in_use: Callable[[str], bool],
+    ) -> list[str]:
+        """Give an upload its place among the others that are open by its link.
+
+        Called in the transaction that records it. Returns the ids of those that stood still and
+        gave up their places; their records are gone.
+
+        Args:
+            connection: the transaction.
+            upload: one that came by a link.
+            length: how many bytes it adds to what is there.
+            idle: how long an upload lives that nobody moves.
+            in_use: whether somebody holds the bytes of an upload, as who checks them does.
+
+        Raises:
+            NotFound: the link has ended, or is used up.
+            QuotaExceeded: the others leave no room for it.
+        """
+        link, others = self._beside(connection, upload)
+        left_behind: list[str] = []
+        before = self._now() + idle - STANDS_STILL
+        while (full := self._full(link, others, upload, length)) is not None:
+            # In its last day an upload counts as one that stands still: its end moves no more.
+            still = (one for one in others if one.expires_at <= before and not in_use(one.id))
+            if (one := next(still, None)) is None:
+                raise full
+            others.remove(one)
+            left_behind.append(one.id)
+        for upload_id in left_behind:
+            upload_statements.remove(connection, upload_id)
+        return left_behind
+
+    def check_growth(self, connection: Connection, upload: Upload, *, length: int) -> None:
+        """Look whether an upload of a link may come to this length. Raises as `reserve`."""
+        link, others = self._beside(connection, upload)
+        if (full := self._full(link, others, upload, length)) is not None:
+            raise full
+
+    def _beside(self, connection: Connection, upload: Upload) -> tuple[UploadLink, list[Upload]]:
+        link = statements.find(connection, upload.link_id or "")
+        if link is None or self._place(link) is None:
+            raise NotFound
+        return link, upload_statements.open_of_link(connection, link, besides=upload.id)
+
+    def _full(
+        self, link: UploadLink, others: Sequence[Upload], upload: Upload, length: int
+    ) -> QuotaExceeded | None:
+        """Return why a link has no room for an upload beside others, or None."""
+        wholes = sum(other.concat != PARTIAL for other in others)
+        files, room = link.files_left, link.bytes_left
+        if files is not None:
+            if upload.concat != PARTIAL and wholes >= files:
+                return QuotaExceeded(
+                    f"The link takes {files} more files, and {wholes} are being sent by it.",
+                    what="uploads",
+                    limit=files,
+                    used=wholes,
+                    hint=_LATER,
+                )
+            # Parts of files are no files; together they are no more than those could be.
+            most = files * self._collections[link.collection].policy.max_size
+            room = most if room is None else min(room, most)
+        taken = sum(_takes(other) for other in others)
+        if room is not None and taken + length > room:
+            return QuotaExceeded(
+                f"The link has room for {room} bytes more, and {taken} are being sent by it; "
+                f"with this there would be {taken + length}.",
+                what="bytes",
+                limit=room,
+                used=taken + length,
+                hint=_LATER,
+            )
+        return None
+
     def revoke(self, link_id: str) -> None:
         """Make a link worthless at once; what came by it stays. Raises NotFound."""
         if not self._catalog().write(lambda connection: statements.remove(connection, link_id)):
@@ -207,11 +300,9 @@ class UploadLinks:
             return None
         if left is not None and (left == 0 or left < policy.min_size):
             return None
-        narrowed = Policy(
+        narrowed = policy.narrowed(
             types=types,
             max_size=policy.max_size if left is None else min(policy.max_size, left),
-            min_size=policy.min_size,
-            require_agreement=policy.require_agreement,
         )
         return replace(place, policy=narrowed)
 
@@ -269,6 +360,13 @@ def common_types(
         for one in some
         if one in others or f"{one.partition('/')[0]}/*" in others
     )
+
+
+def _takes(upload: Upload) -> int:
+    """Return how many bytes an open upload may come to; a whole has those of its parts."""
+    if upload.concat not in {None, PARTIAL}:
+        return 0
+    return upload.offset if upload.length is None else upload.length
 
 
 def _check(name: str, value: object, most: int, unit: str = "") -> None:

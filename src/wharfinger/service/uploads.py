@@ -24,7 +24,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Final, Literal, Protocol
 
 from wharfinger.catalog import Catalog, StoredFile, Upload, UploadState
 from wharfinger.catalog import uploads as statements
@@ -58,6 +58,30 @@ _AT_HAND_SECONDS: Final = 300
 _READ: Final = 1 * MIB
 
 
+class Reserve(Protocol):
+    """Gives an upload of a link its place: `UploadLinks.reserve`."""
+
+    def __call__(
+        self,
+        connection: Connection,
+        upload: Upload,
+        *,
+        length: int,
+        idle: timedelta,
+        in_use: Callable[[str], bool],
+    ) -> list[str]:
+        """Return the ids of those that lost theirs."""
+        ...
+
+
+class CheckLink(Protocol):
+    """Looks whether an upload of a link may come to a length: `UploadLinks.check_growth`."""
+
+    def __call__(self, connection: Connection, upload: Upload, *, length: int) -> None:
+        """Raise QuotaExceeded when it may not."""
+        ...
+
+
 class Uploads:
     """The uploads of one service.
 
@@ -69,6 +93,9 @@ class Uploads:
         now: the clock.
         narrowed: returns the collection of an upload link as that narrows it; raises NotFound.
         link_owner: returns whose the files are that come by an upload link; raises NotFound.
+        reserve: gives an upload of a link its place, in the transaction that records it, and
+            returns which others lose theirs.
+        check_link: raises QuotaExceeded when an upload of a link may not come to this length.
         refused: is told in the transaction that ends an upload with a refusal.
     """
 
@@ -82,6 +109,8 @@ class Uploads:
         now: Callable[[], datetime],
         narrowed: Callable[[str], Collection],
         link_owner: Callable[[str], str | None],
+        reserve: Reserve,
+        check_link: CheckLink,
         refused: Callable[[Connection, Upload, WharfingerError], None],
     ) -> None:
         self._catalog = catalog
@@ -90,6 +119,8 @@ class Uploads:
         self._now = now
         self._narrowed = narrowed
         self._link_owner = link_owner
+        self._reserve = reserve
+        self._check_link = check_link
         self._at_hand: OrderedDict[str, AtHand] = OrderedDict()
         self._choosing = threading.Lock()
         self._house = House(
@@ -99,7 +130,7 @@ class Uploads:
             finish=finish,
             now=now,
             forget=self._forget,
-            check_quota=self._check_quota,
+            check_quota=self._check_length,
             check_growth=self._check_growth,
             refused=refused,
         )
@@ -117,12 +148,14 @@ class Uploads:
         concat: str | None = None,
         digest: str | None = None,
         link_id: str | None = None,
+        parts: Sequence[Upload] = (),
     ) -> Upload:
         """Begin an upload; on return it survives a power cut.
 
         What is declared is judged now: name, claimed type and length in bytes (None: unknown).
         `digest` is the SHA-256 that the whole must have, in hexadecimal. With `concat` PARTIAL
-        the bytes never become a file of their own; `join` makes one of several.
+        the bytes never become a file of their own; `join` makes one of several, which are the
+        `parts` of what is begun here: they have their room already, each once.
 
         Raises:
             NotFound: there is no such collection.
@@ -153,16 +186,24 @@ class Uploads:
             created_at=now,
             expires_at=now + IDLE,
         )
+        # The parts of a concatenation have their room already; the whole takes theirs, and one
+        # that comes twice in it takes more.
+        held = sum({part.id: part.offset for part in parts}.values())
         # Before the part is made, so that a refusal costs nothing; the transaction looks again.
-        self._catalog().read(lambda connection: self._check_quota(connection, upload))
+        self._catalog().read(lambda connection: self._check_quota(connection, upload, held=held))
         if link_id is not None:  # what comes by it will be its owner's
             self._check_room_behind(upload, link_id)
         part = self._store().begin_part(upload.id, length)
         try:
-            self._catalog().write(lambda connection: self._add(connection, upload))
+            left_behind = self._catalog().write(
+                lambda connection: self._add(connection, upload, held=held)
+            )
         except BaseException:
             part.discard()
             raise
+        for other in left_behind:
+            self._let_go_of(other)
+            self._store().delete_part(other)
         self._keep_at_hand(AtHand(upload, part, self._inspection(upload)))
         return upload
 
@@ -277,19 +318,32 @@ class Uploads:
 
     # --- inside -------------------------------------------------------------------------------
 
-    def _add(self, connection: Connection, upload: Upload) -> None:
+    def _add(self, connection: Connection, upload: Upload, *, held: int) -> list[str]:
         statements.add(connection, upload)
-        self._check_quota(connection, upload)
+        self._check_quota(connection, upload, held=held)
+        if upload.link_id is None:
+            return []
+        return self._reserve(
+            connection,
+            upload,
+            length=(upload.length or 0) - held,
+            idle=IDLE,
+            in_use=self._store().part_is_in_use,
+        )
 
-    def _check_quota(self, connection: Connection, upload: Upload) -> None:
+    def _check_quota(self, connection: Connection, upload: Upload, *, held: int = 0) -> None:
         self._collection(upload.collection).quotas.check_upload(
             connection,
             upload.collection,
             upload.owner,
             upload_id=upload.id,
-            # The parts of a concatenation have their room already; the whole takes theirs.
-            length=upload.length if upload.concat in {None, PARTIAL} else 0,
+            length=None if upload.length is None else upload.length - held,
         )
+
+    def _check_length(self, connection: Connection, upload: Upload) -> None:
+        self._check_quota(connection, upload)
+        if upload.link_id is not None:
+            self._check_link(connection, upload, length=upload.length or 0)
 
     def _check_room_behind(self, upload: Upload, link_id: str) -> None:
         owner, quotas = self._link_owner(link_id), self._collection(upload.collection).quotas
@@ -308,6 +362,8 @@ class Uploads:
             length=size,
             begun=True,
         )
+        if upload.link_id is not None:
+            self._check_link(connection, upload, length=size)
 
     def _inspection(self, upload: Upload) -> Inspection | None:
         if upload.concat == PARTIAL:

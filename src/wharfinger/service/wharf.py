@@ -123,6 +123,8 @@ class Wharf:
             now=now,
             narrowed=self.upload_links.narrowed,
             link_owner=lambda link_id: self.upload_links.find(link_id).owner,
+            reserve=self.upload_links.reserve,
+            check_link=self.upload_links.check_growth,
             refused=self._note_refused_upload,
         )
         self.replies = Replies(lambda: self._open().catalog, lambda: self._open().living, now)

@@ -75,6 +75,7 @@ def begin_joining(
         type=type,
         metadata=metadata,
         concat=head.headers.single("Upload-Concat"),
+        parts=list(found.values()),
     )
     return Joining(asked, door, upload, [found[one] for one in ids])
 
