@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Unpack
 
+from wharfinger.client import foreign
 from wharfinger.client.options import ClientOptions, shown_in_full
 from wharfinger.client.session import Client
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 
 @shown_in_full
+@foreign.explained(foreign.DOWNLOAD)
 def download(
     url: str,
     dest: Destination = None,
@@ -92,6 +94,7 @@ def download(
 
 
 @shown_in_full
+@foreign.explained(foreign.UPLOAD)
 def upload(
     file: File | Sequence[File],
     url: str,

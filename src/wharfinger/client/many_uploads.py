@@ -12,7 +12,7 @@ from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, TypeAlias, Unpack
 
-from wharfinger.client import arguments
+from wharfinger.client import arguments, foreign
 from wharfinger.client.options import ClientOptions, shown_in_full
 from wharfinger.errors import UsageError, WharfingerError
 from wharfinger.net import cancelling
@@ -52,6 +52,7 @@ Told: TypeAlias = Callable[[UploadResult], object]
 
 
 @shown_in_full
+@foreign.explained(foreign.UPLOAD)
 def upload_many(
     files: Iterable[File],
     url: str,

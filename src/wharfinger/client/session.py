@@ -6,7 +6,7 @@ import os
 import time
 from typing import TYPE_CHECKING, Self
 
-from wharfinger.client import arguments
+from wharfinger.client import arguments, foreign
 from wharfinger.client.call import Defaults
 from wharfinger.client.progress import Callback
 from wharfinger.client.request import Auth, callers_fields
@@ -68,6 +68,7 @@ class Client:
         UsageError: a value cannot be understood.
     """
 
+    @foreign.explained(foreign.CLIENT)
     def __init__(
         self,
         *,
@@ -109,6 +110,7 @@ class Client:
             clock=clock,
         )
 
+    @foreign.explained(foreign.DOWNLOAD)
     def download(
         self,
         url: str,
@@ -174,6 +176,7 @@ class Client:
             decode=decode,
         ).run()
 
+    @foreign.explained(foreign.DOWNLOAD)
     def download_many(
         self,
         urls: Iterable[Item],
@@ -219,6 +222,7 @@ class Client:
 
         return fetch_all(urls, directory, fetch, concurrency=concurrency, on_result=on_result)
 
+    @foreign.explained(foreign.UPLOAD)
     def upload(
         self,
         file: File | Sequence[File],
@@ -323,6 +327,7 @@ class Client:
             idempotency_key=key,
         ).run()
 
+    @foreign.explained(foreign.UPLOAD)
     def upload_many(
         self,
         files: Iterable[File],
