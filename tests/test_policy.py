@@ -137,7 +137,11 @@ def test_a_table_of_a_configuration_file_makes_a_policy() -> None:
     ("table", "text", "hint"),
     [
         ({"max_siez": 1}, "Unknown key 'max_siez' in collections.a.", "Did you mean 'max_size'?"),
-        ({"zzz": 1}, "Unknown key 'zzz'", "Known: types, max_size, min_size, require_agreement."),
+        (
+            {"zzz": 1},
+            "Unknown key 'zzz'",
+            "Known: types, max_size, min_size, require_agreement, check_content",
+        ),
         ({"types": "imags"}, "In collections.a: 'imags' is neither", "Did you mean 'images'?"),
         ({"max_size": "big"}, "In collections.a: 'big' is not a size.", "Write it like 5 MiB"),
         ({"require_agreement": "no"}, "In collections.a: require_agreement must be", ""),
@@ -159,5 +163,56 @@ def test_a_description_is_plain_json() -> None:
         "max_size": 10,
         "min_size": 0,
         "require_agreement": True,
+        "check_content": True,
+        "refuse": sorted(
+            [
+                "damaged",
+                "encrypted",
+                "external-references",
+                "launch",
+                "macros",
+                "scripts",
+                "trailing-data",
+                "unsafe-members",
+            ]
+        ),
+        "max_pixels": 50_000_000,
+        "max_total_pixels": 500_000_000,
+        "max_frames": 1000,
+        "max_members": 10_000,
+        "max_unpacked": 4096 * MIB,
+        "max_ratio": 200,
+        "max_depth": 3,
+        "strip_metadata": False,
+        "reencode": False,
+        "rename_to_type": False,
     }
     assert Policy.anything().describe()["types"] is None
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        ({"refuse": "macros"}, "refuse must be a list of findings, not 'macros'."),
+        ({"refuse": ["macro"]}, "'macro' is not a finding."),
+        ({"check_content": 1}, "check_content must be true or false, not 1."),
+        ({"max_pixels": 0}, "max_pixels must be a whole number of at least 1, not 0."),
+        ({"max_depth": True}, "max_depth must be a whole number of at least 1, not True."),
+        ({"max_unpacked": "much"}, "'much' is not a size."),
+        (
+            {"check_content": False, "strip_metadata": True},
+            "strip_metadata and reencode need check_content.",
+        ),
+    ],
+)
+def test_wrong_rules_about_content_are_refused(arguments: dict[str, object], text: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        Policy(**arguments)  # type: ignore[arg-type]  # that is what is tested
+    assert str(caught.value) == text
+
+
+def test_where_any_type_is_taken_only_what_leads_outside_is_refused() -> None:
+    assert Policy.anything().refuse == {"unsafe-members"}
+    assert "macros" in Policy.documents().refuse
+    assert Policy(refuse=["macros"]).refuse == {"macros"}
+    assert Policy.documents().refuse.isdisjoint({"formulas", "embedded-files"})

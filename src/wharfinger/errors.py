@@ -18,6 +18,11 @@ the same call may succeed later. The text says what happened, with the numbers;
     │   ├── ContentMismatch              name, claimed type and content disagree
     │   ├── ActiveContent                HTML, script or executable in other clothes
     │   ├── NameRejected
+    │   ├── ContentRefused               a look at the whole content found what the policy refuses
+    │   │   ├── ContentDamaged           it cannot be decoded or parsed to its end
+    │   │   ├── HiddenContent            more than its type says: bytes after the end
+    │   │   └── UnsafeArchive            members that lead outside, links, devices, passwords
+    │   ├── TooComplex                   pixels, frames, members, unpacked size over a limit
     │   ├── Infected
     │   └── Unscannable
     ├── AddressRefused                   the address guard said no (not an OSError: never retried)
@@ -74,12 +79,15 @@ __all__ = [
     "ChecksumMismatch",
     "ConfigError",
     "ConnectFailed",
+    "ContentDamaged",
     "ContentMismatch",
+    "ContentRefused",
     "ContentTypeMismatch",
     "DataFolderError",
     "DestinationExists",
     "DestinationUnsafe",
     "Forbidden",
+    "HiddenContent",
     "IdempotencyKeyReused",
     "InconsistentLength",
     "Infected",
@@ -106,6 +114,7 @@ __all__ = [
     "ResponseError",
     "SourceMissing",
     "StorageFull",
+    "TooComplex",
     "TooLarge",
     "TooManyRequests",
     "TooSlow",
@@ -115,6 +124,7 @@ __all__ = [
     "TypeNotAllowed",
     "Unauthenticated",
     "Unavailable",
+    "UnsafeArchive",
     "Unscannable",
     "UnsupportedContentType",
     "UnsupportedEncoding",
@@ -312,6 +322,63 @@ class NameRejected(Rejected):
     code = "name-rejected"
     title = "File name refused"
     hint = "Send the bare file name, at most 255 bytes of UTF-8, without separators or control characters."
+
+
+class ContentRefused(Rejected):
+    """A look at the whole content found what the policy refuses: macros, scripts, links.
+
+    `finding` is the word of `wharfinger.policy.FINDINGS`.
+    """
+
+    code = "content-refused"
+    title = "Content refused"
+    hint = "Save the file without it and send it again."
+
+    def __init__(self, detail: str, *, finding: str = "", hint: str | None = None) -> None:
+        super().__init__(detail, hint=hint)
+        self.finding = finding
+
+
+class ContentDamaged(ContentRefused):
+    """The content cannot be decoded or parsed to its end."""
+
+    code = "content-damaged"
+    title = "Content damaged"
+    hint = "Open the file, save it anew and send that."
+
+
+class HiddenContent(ContentRefused):
+    """There is more in the file than its type says: bytes after the end of the content."""
+
+    code = "hidden-content"
+    title = "Hidden content"
+    hint = "Save the file anew with the program that made it; what hides behind it is lost then."
+
+
+class UnsafeArchive(ContentRefused):
+    """Unpacking the archive would be dangerous, or cannot be judged: it is encrypted."""
+
+    code = "unsafe-archive"
+    title = "Unsafe archive"
+    hint = (
+        "Pack plain files and folders without a password, with names inside the archive's folder."
+    )
+
+
+class TooComplex(Rejected):
+    """Pixels, frames, members or unpacked bytes over the policy's limit.
+
+    `limit` is that of `what` ("pixels", "frames", "members", "bytes", "ratio", "depth").
+    """
+
+    code = "too-complex"
+    title = "Too complex"
+    hint = "Send something smaller, or ask for a higher limit."
+
+    def __init__(self, detail: str, *, what: str, limit: int, hint: str | None = None) -> None:
+        super().__init__(detail, hint=hint)
+        self.what = what
+        self.limit = limit
 
 
 class Infected(Rejected):

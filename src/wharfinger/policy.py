@@ -6,6 +6,7 @@ is done by `wharfinger.inspection`.
 
 from __future__ import annotations
 
+import copy
 import difflib
 import re
 from collections.abc import Iterable, Mapping
@@ -73,12 +74,54 @@ PRESETS: Final[Mapping[str, tuple[str, ...] | None]] = {
     "archives": ARCHIVES,
     "anything": None,
 }
-POLICY_KEYS: Final = ("types", "max_size", "min_size", "require_agreement")
+# What a look at the whole content may find in it. `refuse` takes these words.
+FINDINGS: Final[Mapping[str, str]] = {
+    "damaged": "cannot be decoded or parsed to its end",
+    "trailing-data": "bytes after the end of the content: a second file may hide there",
+    "unsafe-members": "members of an archive that lead outside its folder, are links or devices, "
+    "or stand there twice",
+    "encrypted": "cannot be looked into without a password",
+    "macros": "programs inside an office document",
+    "scripts": "scripts or event handlers inside a PDF, SVG or other XML document",
+    "launch": "a PDF that starts programs or opens other files",
+    "external-references": "XML that declares entities or fetches from elsewhere",
+    "external-links": "an office document that fetches from elsewhere",
+    "embedded-objects": "objects of other programs inside an office document",
+    "embedded-files": "files attached to a PDF",
+    "formulas": "cells of a CSV table that spreadsheets would compute",
+}
+# Honest files have the rest now and then: it stands in the facts, and is no reason to refuse.
+_REFUSED: Final = frozenset(FINDINGS) - {
+    "external-links",
+    "embedded-objects",
+    "embedded-files",
+    "formulas",
+}
+# Where any type is taken, a damaged or encrypted file may be just what somebody wants to keep.
+_REFUSED_OF_ANYTHING: Final = frozenset({"unsafe-members"})
+POLICY_KEYS: Final = (
+    "types",
+    "max_size",
+    "min_size",
+    "require_agreement",
+    "check_content",
+    "refuse",
+    "max_pixels",
+    "max_total_pixels",
+    "max_frames",
+    "max_members",
+    "max_unpacked",
+    "max_ratio",
+    "max_depth",
+    "strip_metadata",
+    "reencode",
+    "rename_to_type",
+)
 
 
 @dataclass(frozen=True, init=False, slots=True)
 class Policy:
-    """What may pass: types and sizes. Immutable; wrong values are refused at birth.
+    """What may pass: types, sizes, content. Immutable; wrong values are refused at birth.
 
     Args:
         types: a preset name ("images"), a media type ("image/png"), a whole family
@@ -87,6 +130,25 @@ class Policy:
         min_size: the smallest content in bytes, or text with a unit.
         require_agreement: whether file name, claimed type and content must agree.
             Active content in harmless clothes is refused even without it.
+        check_content: whether the whole content is looked into: images are decoded, the
+            members of archives and documents read. What is found stands in the facts.
+        refuse: which findings refuse a file, words of `FINDINGS`; None for the usual ones:
+            all that honest files do not have, or where any type is taken only members of
+            archives that lead outside.
+        max_pixels: width times height of one frame of an image.
+        max_total_pixels: the same of all frames together.
+        max_frames: frames of an animation, or pages of a TIFF.
+        max_members: members of an archive or document.
+        max_unpacked: what an archive holds once it is unpacked, in bytes or with a unit.
+        max_ratio: how many times larger than packed that may be, beyond 16 MiB.
+        max_depth: archives inside archives that are looked into; deeper ones are refused.
+        strip_metadata: whether images are kept without what cameras and programs write
+            into them (place, device, comments), turned upright first.
+        reencode: whether images are kept as our own encoder writes them, so that nothing
+            which is not picture remains.
+        rename_to_type: whether the kept name gets the usual extension of the content's type.
+
+    The limits hold whatever `refuse` says: beyond them nothing can be judged.
 
     Raises:
         UsageError: a value cannot be understood or the limits contradict each other.
@@ -96,6 +158,18 @@ class Policy:
     max_size: int
     min_size: int
     require_agreement: bool
+    check_content: bool
+    refuse: frozenset[str]
+    max_pixels: int
+    max_total_pixels: int
+    max_frames: int
+    max_members: int
+    max_unpacked: int
+    max_ratio: int
+    max_depth: int
+    strip_metadata: bool
+    reencode: bool
+    rename_to_type: bool
 
     def __init__(
         self,
@@ -104,15 +178,54 @@ class Policy:
         max_size: int | str = DEFAULT_MAX_SIZE,
         min_size: int | str = 0,
         require_agreement: bool = True,
+        check_content: bool = True,
+        refuse: Iterable[str] | None = None,
+        max_pixels: int = 50_000_000,
+        max_total_pixels: int = 500_000_000,
+        max_frames: int = 1000,
+        max_members: int = 10_000,
+        max_unpacked: int | str = 4 * GIB,
+        max_ratio: int = 200,
+        max_depth: int = 3,
+        strip_metadata: bool = False,
+        reencode: bool = False,
+        rename_to_type: bool = False,
     ) -> None:
         put = object.__setattr__
         put(self, "types", _expand(types))
         put(self, "max_size", parse_size(max_size))
         put(self, "min_size", parse_size(min_size))
-        if not isinstance(require_agreement, bool):
-            # "no" from a configuration file would be true.
-            raise UsageError(f"require_agreement must be true or false, not {require_agreement!r}.")
-        put(self, "require_agreement", require_agreement)
+        put(self, "max_unpacked", parse_size(max_unpacked))
+        put(self, "refuse", _findings(refuse, anything=self.types is None))
+        truths: tuple[tuple[str, object], ...] = (
+            ("require_agreement", require_agreement),
+            ("check_content", check_content),
+            ("strip_metadata", strip_metadata),
+            ("reencode", reencode),
+            ("rename_to_type", rename_to_type),
+        )
+        for key, truth in truths:
+            if not isinstance(truth, bool):
+                # "no" from a configuration file would be true.
+                raise UsageError(f"{key} must be true or false, not {truth!r}.")
+            put(self, key, truth)
+        counts: tuple[tuple[str, object], ...] = (
+            ("max_pixels", max_pixels),
+            ("max_total_pixels", max_total_pixels),
+            ("max_frames", max_frames),
+            ("max_members", max_members),
+            ("max_ratio", max_ratio),
+            ("max_depth", max_depth),
+        )
+        for key, count in counts:
+            if isinstance(count, bool) or not isinstance(count, int) or count < 1:
+                raise UsageError(f"{key} must be a whole number of at least 1, not {count!r}.")
+            put(self, key, count)
+        if not check_content and (strip_metadata or reencode):
+            raise UsageError(
+                "strip_metadata and reencode need check_content.",
+                hint="An image that is not decoded cannot be written anew.",
+            )
         if self.min_size > self.max_size:
             raise UsageError(f"min_size {self.min_size} is larger than max_size {self.max_size}.")
 
@@ -160,6 +273,13 @@ class Policy:
             return True
         return media_type in self.types or f"{media_type.partition('/')[0]}/*" in self.types
 
+    def narrowed(self, *, types: Iterable[str] | None, max_size: int) -> Self:
+        """Return the same rules for these types alone, and at most so many bytes."""
+        narrower = copy.copy(self)
+        object.__setattr__(narrower, "types", None if types is None else frozenset(types))
+        object.__setattr__(narrower, "max_size", max_size)
+        return narrower
+
     def describe(self) -> dict[str, object]:
         """Return the policy as plain JSON values, as `GET /policy/{collection}` answers it."""
         return {
@@ -167,7 +287,35 @@ class Policy:
             "max_size": self.max_size,
             "min_size": self.min_size,
             "require_agreement": self.require_agreement,
+            "check_content": self.check_content,
+            "refuse": sorted(self.refuse),
+            "max_pixels": self.max_pixels,
+            "max_total_pixels": self.max_total_pixels,
+            "max_frames": self.max_frames,
+            "max_members": self.max_members,
+            "max_unpacked": self.max_unpacked,
+            "max_ratio": self.max_ratio,
+            "max_depth": self.max_depth,
+            "strip_metadata": self.strip_metadata,
+            "reencode": self.reencode,
+            "rename_to_type": self.rename_to_type,
         }
+
+
+def _findings(words: Iterable[str] | None, *, anything: bool) -> frozenset[str]:
+    if words is None:
+        return _REFUSED_OF_ANYTHING if anything else _REFUSED
+    if isinstance(words, str) or not isinstance(words, Iterable):
+        raise UsageError(f"refuse must be a list of findings, not {words!r}.")
+    wanted = list(words)
+    for word in wanted:
+        if word not in FINDINGS:
+            near = difflib.get_close_matches(str(word), FINDINGS, n=1)
+            raise UsageError(
+                f"{str(word)[:80]!r} is not a finding.",
+                hint=f"Did you mean {near[0]!r}?" if near else f"Known: {', '.join(FINDINGS)}.",
+            )
+    return frozenset(wanted)
 
 
 def _expand(types: str | Iterable[str] | None) -> frozenset[str] | None:

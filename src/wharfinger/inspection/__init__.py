@@ -11,16 +11,18 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from wharfinger.inspection.detection import HEAD_SIZE, Detected, detect
+    from wharfinger.inspection.facts import Details, Facts
     from wharfinger.inspection.media_types import (
         describe_type,
         extension_of_type,
         type_of_extension,
     )
-    from wharfinger.inspection.stream import Buffer, Facts, Hasher, Inspection
+    from wharfinger.inspection.stream import Buffer, Hasher, Inspection
 
 __all__ = [
     "HEAD_SIZE",
     "Buffer",
+    "Details",
     "Detected",
     "Facts",
     "Hasher",
@@ -35,7 +37,8 @@ _HOME_OF = {
     "HEAD_SIZE": "detection",
     "Buffer": "stream",
     "Detected": "detection",
-    "Facts": "stream",
+    "Details": "facts",
+    "Facts": "facts",
     "Hasher": "stream",
     "Inspection": "stream",
     "describe_type": "media_types",

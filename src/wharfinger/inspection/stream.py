@@ -8,16 +8,16 @@ again.
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
 from wharfinger import units
 from wharfinger.errors import LengthMismatch, TooLarge, TooSmall, UsageError, WharfingerError
 from wharfinger.inspection.agreement import Claims, judge_content, judge_declared
 from wharfinger.inspection.detection import HEAD_SIZE, detect
+from wharfinger.inspection.facts import Facts
 from wharfinger.policy import Policy
 
-__all__ = ["Buffer", "Facts", "Hasher", "Inspection"]
+__all__ = ["Buffer", "Hasher", "Inspection"]
 
 Buffer: TypeAlias = bytes | bytearray | memoryview
 
@@ -32,19 +32,6 @@ class Hasher(Protocol):
     def hexdigest(self) -> str:
         """Return the digest of all bytes so far, in hexadecimal."""
         ...
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Facts:
-    """What inspection found.
-
-    `size` is in bytes; `type` is the media type as detected, made precise by an extension
-    that agrees ("text/csv" for the text in a .csv); `sha256` is in hexadecimal.
-    """
-
-    size: int
-    type: str
-    sha256: str
 
 
 class Inspection:
