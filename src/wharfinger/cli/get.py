@@ -13,7 +13,13 @@ from wharfinger import names
 from wharfinger.cli import credentials, output, progress
 from wharfinger.cli.listing import fetch_listing, record_of
 from wharfinger.cli.network import Network, network_options
-from wharfinger.cli.options import header_option, headers_of, policy_option, timeout_option
+from wharfinger.cli.options import (
+    header_option,
+    headers_of,
+    policy_option,
+    retries_option,
+    timeout_option,
+)
 from wharfinger.errors import LocalFileError
 from wharfinger.units import show_size
 
@@ -65,7 +71,7 @@ if TYPE_CHECKING:
 @header_option
 @timeout_option
 @network_options
-@click.option("--retries", type=click.IntRange(0, 100), default=2, show_default=True)
+@retries_option
 @credentials.server_options
 def command(
     *,
@@ -85,7 +91,7 @@ def command(
     remote_name: bool,
     header: tuple[str, ...],
     timeout: float,
-    retries: int,
+    retries: int | None,
     network: Network,
     server: str | None,
     token_file: str | None,

@@ -67,7 +67,7 @@ class Network:
         self,
         *,
         timeout: float,
-        retries: int,
+        retries: int | None,
         headers: Mapping[str, str] | None = None,
         auth: Auth | None = None,
     ) -> Client:

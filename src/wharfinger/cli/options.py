@@ -49,6 +49,17 @@ def timeout_option(function: _F) -> _F:
     )(function)
 
 
+def retries_option(function: _F) -> _F:
+    """Give a command `--retries`."""
+    return click.option(
+        "--retries",
+        type=click.IntRange(0, 100),
+        metavar="N",
+        help="Further attempts after a failure on the way. [default: 6, over 15 to 32 s; 2 within "
+        "1.5 s as long as the server has not answered at all]",
+    )(function)
+
+
 def headers_of(header: tuple[str, ...]) -> dict[str, str]:
     """Return the header fields that were given."""
     fields: dict[str, str] = {}

@@ -8,7 +8,13 @@ import click
 
 from wharfinger.cli import credentials, output
 from wharfinger.cli.network import Network, network_options
-from wharfinger.cli.options import header_option, headers_of, policy_option, timeout_option
+from wharfinger.cli.options import (
+    header_option,
+    headers_of,
+    policy_option,
+    retries_option,
+    timeout_option,
+)
 from wharfinger.cli.sending import Sending
 from wharfinger.units import parse_size
 
@@ -72,7 +78,7 @@ if TYPE_CHECKING:
 @header_option
 @timeout_option
 @network_options
-@click.option("--retries", type=click.IntRange(0, 100), default=2, show_default=True)
+@retries_option
 @credentials.server_options
 def command(
     *,
@@ -94,7 +100,7 @@ def command(
     policy: Policy | None,
     header: tuple[str, ...],
     timeout: float,
-    retries: int,
+    retries: int | None,
     network: Network,
     server: str | None,
     token_file: str | None,

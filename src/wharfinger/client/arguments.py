@@ -47,8 +47,10 @@ def form_fields(fields: Mapping[str, str] | None) -> dict[str, str]:
     return checked
 
 
-def retries(count: int) -> int:
-    """Return how often to try again."""
+def retries(count: int | None) -> int | None:
+    """Return how often to try again; None leaves it to the defaults."""
+    if count is None:
+        return None
     if not _is(count, int) or count < 0:
         raise UsageError("retries must be a whole number, 0 or more.")
     return count

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 from wharfinger.client import arguments
@@ -45,7 +46,7 @@ class Defaults:
     fields: Fields
     netrc: Netrc
     timeout: Timeout
-    retries: int
+    retries: int | None
     sleep: Sleep
 
     def call(
@@ -66,7 +67,11 @@ class Defaults:
             url=url,
             theirs=self._theirs(url, headers, auth),
             watch=self.timeout_for(timeout).start(transport.clock),
-            retrying=Retrying(retries=self.retries_for(retries), sleep=self.sleep),
+            retrying=Retrying(
+                retries=self.retries_for(retries),
+                answered=partial(transport.has_answered, url),
+                sleep=self.sleep,
+            ),
             meter=Meter(progress, transport.clock),
         )
 
@@ -74,8 +79,8 @@ class Defaults:
         """Return the time limits of a call."""
         return self.timeout if timeout is None else Timeout.of(timeout)
 
-    def retries_for(self, retries: int | None) -> int:
-        """Return how often a call is tried again."""
+    def retries_for(self, retries: int | None) -> int | None:
+        """Return how often a call is tried again; None for the defaults."""
         return self.retries if retries is None else arguments.retries(retries)
 
     def _theirs(self, url: Url, headers: Mapping[str, str] | None, auth: Auth | None) -> Fields:

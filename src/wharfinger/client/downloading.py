@@ -262,7 +262,7 @@ class Job:
             watch=self.watch,
             sink=self.sink,
             request=self._request,
-            retrying=self.retrying.another,
+            retrying=self.retrying.of_a_helper,
         )
 
     def _final_name(self, claimed: str, answer: Answer) -> str:

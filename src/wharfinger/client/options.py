@@ -11,7 +11,6 @@ from collections.abc import Callable, Mapping, Sequence
 from inspect import Parameter, signature
 from typing import TYPE_CHECKING, Any, Final, TypedDict, TypeVar
 
-from wharfinger.client.retrying import DEFAULT_RETRIES
 from wharfinger.client.timeouts import DEFAULT_SECONDS
 
 if TYPE_CHECKING:
@@ -38,7 +37,7 @@ class ClientOptions(TypedDict, total=False):
     headers: Mapping[str, str] | None
     auth: Auth | None
     timeout: float | Timeout
-    retries: int
+    retries: int | None
 
 
 _DEFAULTS: Final[Mapping[str, object]] = {
@@ -53,7 +52,7 @@ _DEFAULTS: Final[Mapping[str, object]] = {
     "headers": None,
     "auth": None,
     "timeout": DEFAULT_SECONDS,
-    "retries": DEFAULT_RETRIES,
+    "retries": None,
 }
 
 

@@ -1,4 +1,9 @@
-"""When to try again, and how long to wait: jittered backoff, and what the server asks for."""
+"""When to try again, and how long to wait: jittered backoff, and what the server asks for.
+
+Unless the caller says how often, a server that has answered is tried again for 15 to 32
+seconds in all: it may be restarting. One that has never answered is given a second or two:
+most likely its address is wrong, and that should be told soon.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +18,13 @@ from wharfinger.net import cancelling
 
 Sleep = Callable[[float], None]
 
-DEFAULT_RETRIES: Final = 2
+# 0.5 + 1 + 2 + 4 + 8 + 16 s, each of them halved at most by the jitter. For comparison: pip
+# retries 5 times within 7.5 s; aria2 5 times and urllib3 3 times without a wait; curl only
+# when told to, and then not when nobody listens.
+DEFAULT_RETRIES: Final = 6
+RETRIES_UNANSWERED: Final = 2
+"""How often to try again by default as long as the server has not answered once."""
+
 _FIRST_WAIT: Final = 0.5
 _LONGEST_WAIT: Final = 30.0
 # A server that asks for more than this means "come back another day".
@@ -26,19 +37,22 @@ class Retrying:
     """Counts the attempts of one transfer.
 
     Args:
-        retries: how often to try again after the first attempt.
+        retries: how often to try again after the first attempt; None for the defaults.
+        answered: tells whether the server has answered anything yet.
         sleep: waits; for tests.
         jitter: a number from 0 to 1; for tests.
     """
 
-    retries: int
+    retries: int | None = None
+    answered: Callable[[], bool] = lambda: True
     sleep: Sleep = cancelling.sleep
     jitter: Callable[[], float] = field(default=random.random)
     _failed: int = 0
 
-    def another(self) -> Retrying:
-        """Return one like it that has counted nothing yet."""
-        return replace(self, _failed=0)
+    def of_a_helper(self) -> Retrying:
+        """Return a fresh count for a part of a transfer that can also be made without it."""
+        most = RETRIES_UNANSWERED if self.retries is None else self.retries
+        return replace(self, retries=most, _failed=0)
 
     def again(self, error: WharfingerError, left: float, *, worth: bool | None = None) -> bool:
         """Wait and return True if the transfer is worth another attempt.
@@ -48,7 +62,7 @@ class Retrying:
             left: seconds until the total limit.
             worth: whether the error is one to try again after; by its kind, if not given.
         """
-        if self._failed >= self.retries or not (_worth_retrying(error) if worth is None else worth):
+        if self._failed >= self._most() or not (_worth_retrying(error) if worth is None else worth):
             return False
         # Full jitter: clients that failed together do not come back together.
         wait = min(_FIRST_WAIT * 2**self._failed, _LONGEST_WAIT) * (0.5 + self.jitter() / 2)
@@ -65,7 +79,12 @@ class Retrying:
 
     def renewed(self) -> Retrying:
         """Return a fresh count: the transfer has moved on since the last failure."""
-        return Retrying(retries=self.retries, sleep=self.sleep, jitter=self.jitter)
+        return replace(self, _failed=0)
+
+    def _most(self) -> int:
+        if self.retries is not None:
+            return self.retries
+        return DEFAULT_RETRIES if self.answered() else RETRIES_UNANSWERED
 
 
 def _worth_retrying(error: WharfingerError) -> bool:

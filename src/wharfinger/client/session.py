@@ -10,7 +10,6 @@ from wharfinger.client import arguments, foreign
 from wharfinger.client.call import Defaults
 from wharfinger.client.progress import Callback
 from wharfinger.client.request import Auth, callers_fields
-from wharfinger.client.retrying import DEFAULT_RETRIES
 from wharfinger.client.sources import File, content_of
 from wharfinger.client.timeouts import DEFAULT_SECONDS, Timeout
 from wharfinger.client.transport import Transport
@@ -58,7 +57,9 @@ class Client:
             to first.
         auth: a (user, password) pair, or a bearer token as text; bound to the origin too.
         timeout: seconds for connecting, head and silence alike, or a `Timeout`.
-        retries: how often a failed transfer is tried again.
+        retries: how often a failed transfer is tried again. By default 6 times, over 15 to 32
+            seconds, which outlasts the restart of a server; but only twice, within 1.5 seconds,
+            as long as that server has not answered once: its address may be wrong.
         tls: trusted certificates; the system's by default. They are always verified.
         guard: the address guard itself, instead of the `allow_` arguments.
         clock: a monotonic clock, for tests.
@@ -82,7 +83,7 @@ class Client:
         headers: Mapping[str, str] | None = None,
         auth: Auth | None = None,
         timeout: float | Timeout = DEFAULT_SECONDS,
-        retries: int = DEFAULT_RETRIES,
+        retries: int | None = None,
         tls: ssl.SSLContext | None = None,
         guard: AddressGuard | None = None,
         clock: Clock = time.monotonic,

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from wharfinger.net.patience import Clock
     from wharfinger.net.pool import Connections
     from wharfinger.net.proxies import Proxies
-    from wharfinger.net.urls import Url
+    from wharfinger.net.urls import Origin, Url
 
 # How long a body waits for "100 Continue" (RFC 9110 section 10.1.1 names no time; curl's).
 _EXPECT_SECONDS: Final = 1.0
@@ -127,6 +127,7 @@ class Transport:
         self._guard = guard
         self._tls = tls
         self._answers_at_once: set[tuple[str, str, int]] = set()  # origins that ignore Expect
+        self._answered: set[Origin] = set()  # those that a call led to an answer from
         self._strict: Connections | None = None
         self._opened: Connections | None = None
 
@@ -145,12 +146,14 @@ class Transport:
             ConnectFailed, TransferTimeout, Interrupted: the network.
             ResponseError: a request with a body was led to another place.
         """
+        asked = request.url.origin
         private = self._guard.allow_private or (typed and self._guard.allow_private_start)
         for _ in range(MAX_REDIRECTS + 1):
             answer = self._hop(request, watch, private=private)
             try:
                 following = redirected(request, answer.status, answer.headers)
                 if following is None:
+                    self._answered.add(asked)
                     _refuse_codings(answer, request.codings)
                     return answer
             except BaseException:
@@ -160,6 +163,10 @@ class Transport:
             private = self._guard.allow_private or (private and answer.from_private)
             request = following
         raise BadResponse(f"More than {MAX_REDIRECTS} redirects, the last to {request.url.shown}.")
+
+    def has_answered(self, url: Url) -> bool:
+        """Return whether a request to the origin of `url` has ever led to an answer."""
+        return url.origin in self._answered
 
     def close(self) -> None:
         """Close the idle connections."""
