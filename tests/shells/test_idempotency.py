@@ -101,6 +101,27 @@ def test_a_key_used_for_another_request_is_422(
     assert stored(wharf) == 1
 
 
+FORMS = {
+    "other bytes": (("f", "a.txt", b"two", None), ("x", None, b"1", None)),
+    "another name": (("f", "b.txt", b"one", None), ("x", None, b"1", None)),
+    "another field": (("f", "a.txt", b"one", None), ("x", None, b"2", None)),
+    "another name of a field": (("f", "a.txt", b"one", None), ("y", None, b"1", None)),
+}
+
+
+@pytest.mark.parametrize("other", FORMS.values(), ids=FORMS)
+def test_a_key_used_for_another_form_of_the_same_length_is_422(
+    browser: Browser, wharf: Wharf, other: tuple[tuple[str, str | None, bytes, str | None], ...]
+) -> None:
+    first, fields = form(("f", "a.txt", b"one", None), ("x", None, b"1", None))
+    assert browser.ask("POST", "/uploads/files", first, {**fields, **KEY}).status == 201
+    body, fields = form(*other)
+    assert len(body) == len(first)
+    answer = browser.ask("POST", "/uploads/files", body, {**fields, **KEY})
+    assert (answer.status, answer.code) == (422, "idempotency-key-reused")
+    assert stored(wharf) == 1
+
+
 @pytest.mark.parametrize("key", ["", '""', "a b", "a,b", '"a', "x" * 256, '"\\a"', "ä"])
 def test_a_malformed_key_is_400(browser: Browser, wharf: Wharf, key: str) -> None:
     headers = {"Idempotency-Key": key.encode().decode("latin-1")}
@@ -180,7 +201,9 @@ def test_a_stored_answer_is_given_for_a_day(tmp_path: Path) -> None:
     with make_wharf(tmp_path / "data", clock=clock) as wharf:
         owner = Principal(id="user:1", scopes=frozenset({"write"})).id
         claimed = wharf.replies.claim(owner, "k", "r")
-        wharf._open().catalog.write(lambda connection: claimed.keep(connection, 201, (), b"{}"))  # type: ignore[union-attr]
+        wharf._open().catalog.write(
+            lambda connection: claimed.keep(connection, 201, (), b"{}", content="c")
+        )  # type: ignore[union-attr]
         claimed.done()  # type: ignore[union-attr]
         clock.forward(86_399)
         assert wharf.replies.claim(owner, "k", "r").status == 201  # type: ignore[union-attr]

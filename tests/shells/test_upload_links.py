@@ -240,6 +240,37 @@ def test_idempotency_keys_work_for_senders(browser: Browser) -> None:
     assert sender.ask("GET", path).json()["files_left"] == 1
 
 
+@pytest.mark.parametrize("kind", ["raw", "form"])
+def test_two_senders_with_one_key_never_get_each_others_receipt(
+    browser: Browser, wharf: Wharf, kind: str
+) -> None:
+    path = ask_for_files(browser)
+    answers = []
+    for content in (b"first", b"other", b"first"):
+        body, fields = content, TEXT
+        if kind == "form":
+            body, fields = form(("file", "a.txt", content, None))
+        answers.append(
+            stranger(browser).ask("POST", path, body, {**fields, "Idempotency-Key": "upload-1"})
+        )
+    assert [answer.status for answer in answers] == [201, 422, 201]
+    assert answers[1].code == "idempotency-key-reused"
+    assert answers[2].body == answers[0].body
+    assert len(wharf.list_files()[0]) == 1
+
+
+@pytest.mark.parametrize("kind", ["raw", "form"])
+def test_the_answer_to_the_last_file_of_a_link_is_given_again(browser: Browser, kind: str) -> None:
+    path, sender = ask_for_files(browser, max_files=1), stranger(browser)
+    body, fields = (b"text", TEXT) if kind == "raw" else form(("file", "a.txt", b"text", None))
+    key = {**fields, "Idempotency-Key": '"once"'}
+    first, again = (sender.ask("POST", path, body, key) for _ in range(2))
+    assert (first.status, again.status) == (201, 201)
+    assert first.body == again.body
+    dead = sender.ask("POST", path, body, {**fields, "Idempotency-Key": '"another"'})
+    assert (dead.status, dead.body) == (404, sender.ask("POST", path, body, fields).body)
+
+
 # --- pages --------------------------------------------------------------------------------
 
 

@@ -20,8 +20,9 @@ if TYPE_CHECKING:
 class Reply:
     """A stored answer, or a place for one: `status` is None while the first request runs.
 
-    `key` says whose request it is and `request` what was asked, both as digests. `runner` is
-    who runs it: the name by which others can tell whether that process still lives.
+    `key` says whose request it is and `request` what was asked, both as digests: of the head
+    alone while it runs, then of head and content. `runner` is who runs it: the name by which
+    others can tell whether that process still lives.
     """
 
     key: str
@@ -70,6 +71,7 @@ def keep(connection: Connection, reply: Reply, now: datetime) -> bool:
             replies.c.headers == reply.runner,
         )
         .values(
+            request=reply.request,
             status=reply.status,
             headers=json.dumps(reply.headers),
             body=reply.body,

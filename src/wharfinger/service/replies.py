@@ -6,7 +6,8 @@ After draft-ietf-httpapi-idempotency-key-header:
   records the files, so that there is never the one without the other, and is given again for
   a day.
 * The same key with another request is an error (422), and while the first request runs, too
-  (409). A key whose request failed, or whose process died, is free again: nothing was kept.
+  (409). What was asked is the head and what the body came to: many may send by one principal
+  (an upload link), and none gets an answer to what somebody else sent. A key whose request failed, or whose process died, is free again: nothing was kept.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import secrets
 import threading
 from collections.abc import Callable
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from wharfinger.catalog import Catalog
 from wharfinger.catalog import replies as statements
@@ -28,7 +29,20 @@ from wharfinger.service.sweeping import REPLY_AGE
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
-__all__ = ["Claimed", "Replies", "Reply"]
+__all__ = ["Claimed", "Replies", "Reply", "content_digest", "content_of"]
+
+# Half of a SHA-256 for the head, and half for the content: nobody finds a second one to either.
+_HALF: Final = 32
+
+
+def content_of(reply: Reply) -> str:
+    """Return the digest of the content that a stored answer is to."""
+    return reply.request[_HALF:]
+
+
+def content_digest(*texts: str) -> str:
+    """Return the digest of what a body came to, as it is kept."""
+    return _digest(*texts)[:_HALF]
 
 
 class Replies:
@@ -55,10 +69,12 @@ class Replies:
     def claim(self, principal: str, key: str, request: str) -> Reply | Claimed:
         """Return the answer that is stored for a request, or the right to store one.
 
+        Whether the body, too, is that of the first request the caller finds out: `content_of`.
+
         Args:
             principal: whose key it is.
             key: as the client chose it.
-            request: what is asked for, so that another request with the key is recognised.
+            request: what the head asks for, so that another request with the key is recognised.
 
         Raises:
             IdempotencyKeyReused: the key was used for another request.
@@ -67,7 +83,7 @@ class Replies:
         process = self._living().name
         mine = Reply(
             key=_digest(principal, key),
-            request=_digest(request),
+            request=_digest(request)[:_HALF],
             runner=f"{process}:{secrets.token_hex(8)}",
         )
         with self._lock:
@@ -80,7 +96,7 @@ class Replies:
         if found is None:
             return Claimed(self, mine)
         self._over(mine)
-        if found.request != mine.request:
+        if found.request[:_HALF] != mine.request:
             raise IdempotencyKeyReused("This Idempotency-Key was sent with another request.")
         if found.status is None:
             raise RequestInProgress("The first request with this Idempotency-Key is not over.")
@@ -121,14 +137,19 @@ class Claimed:
         status: int,
         headers: tuple[tuple[str, str], ...],
         body: bytes,
+        *,
+        content: str,
     ) -> None:
-        """Store the answer in the transaction of what it tells of."""
+        """Store the answer in the transaction of what it tells of.
+
+        `content` is the `content_digest` of the request.
+        """
         mine = self._mine
         statements.keep(
             connection,
             Reply(
                 key=mine.key,
-                request=mine.request,
+                request=mine.request + content,
                 runner=mine.runner,
                 status=status,
                 headers=headers,

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
 from wharfinger.errors import (
     LengthMismatch,
@@ -26,7 +26,7 @@ from wharfinger.protocol.forms import (
     FormParser,
     PartEnd,
 )
-from wharfinger.service import Collection, Reception, StoredFile
+from wharfinger.service import Collection, StoredFile
 from wharfinger.service.receiving import Accepted
 from wharfinger.web.requests import RequestHead
 
@@ -68,10 +68,31 @@ class Intake(Protocol):
         ...
 
 
-class Receiver(Protocol):
-    """What files are received by: a service, or a link into it."""
+class Taking(Protocol):
+    """One file being received, as a `Reception` does it."""
 
-    def collection(self, name: str) -> Collection:
+    accepted: Accepted | None
+
+    def write(self, data: Buffer) -> None:
+        """Take more bytes."""
+        ...
+
+    def finish(self) -> StoredFile:
+        """Return the record of the file."""
+        ...
+
+    def abort(self) -> None:
+        """Give the file up. Harmless when it has ended."""
+        ...
+
+
+R = TypeVar("R", bound=Taking)
+
+
+class Receiver(Protocol[R]):
+    """What files are received by: a service, a link into it, or who only compares them."""
+
+    def collection(self, name: str) -> Collection | None:
         """Return a collection. Raises NotFound."""
         ...
 
@@ -83,17 +104,22 @@ class Receiver(Protocol):
         type: str | None = None,  # noqa: A002 - the field's own word
         length: int | None = None,
         owner: str | None = None,
-    ) -> Reception:
+    ) -> R:
         """Return a reception for one file; what is declared is judged now."""
         ...
 
-    def finish_all(self, receptions: Sequence[Reception]) -> list[StoredFile]:
+    def finish_all(self, receptions: Sequence[R]) -> list[StoredFile]:
         """Accept several files or none of them."""
         ...
 
 
 def begin_intake(
-    wharf: Receiver, head: RequestHead, collection: str, owner: str | None, *, max_files: int = 100
+    wharf: Receiver[R],
+    head: RequestHead,
+    collection: str,
+    owner: str | None,
+    *,
+    max_files: int = 100,
 ) -> Intake:
     """Return the intake for this request's body: a form or the raw bytes of one file.
 
@@ -137,7 +163,7 @@ def begin_intake(
 class RawIntake:
     """The body is the file."""
 
-    def __init__(self, reception: Reception) -> None:
+    def __init__(self, reception: Taking) -> None:
         self._reception = reception
 
     def write(self, data: Buffer) -> None:
@@ -153,22 +179,27 @@ class RawIntake:
         self._reception.accepted = lambda connection, files: then(connection, Intaken(files=files))
 
 
-class FormIntake:
+class FormIntake(Generic[R]):
     """The body is multipart/form-data: any number of files and fields, all or nothing.
 
     A file's length is not known beforehand: the part says none that could be believed.
     """
 
     def __init__(
-        self, wharf: Receiver, collection: str, owner: str | None, content_type: str, max_files: int
+        self,
+        wharf: Receiver[R],
+        collection: str,
+        owner: str | None,
+        content_type: str,
+        max_files: int,
     ) -> None:
         wharf.collection(collection)
         self._wharf = wharf
         self._collection = collection
         self._owner = owner
         self._parser = FormParser(content_type, limits=FormLimits(max_files=max_files))
-        self._receptions: list[Reception] = []
-        self._current: Reception | None = None
+        self._receptions: list[R] = []
+        self._current: R | None = None
         self._unnamed = False
         self._fields: dict[str, str | list[str]] = {}
         self._accepted: Accepted | None = None

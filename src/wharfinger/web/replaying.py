@@ -1,13 +1,14 @@
 """Idempotency-Key on a POST of files: sent again, it is answered as the first time.
 
 After draft-ietf-httpapi-idempotency-key-header. What makes two requests the same is what
-their heads say: method, address, media type (not the boundary of a form, which clients draw
-anew), Content-Disposition, length, and digests where they are sent. A raw body must have
-the bytes of the first, too. Those of forms are not compared: their boundaries differ, and a
-client that uses one key for two forms of one length gets the first answer, whose `sha256` tells.
+their heads say (method, address, media type, Content-Disposition, length, and digests where
+they are sent) and what their bodies come to: the bytes of a raw one, and of a form the names
+and bytes of its files and its fields, without the boundary, which clients draw anew. So whoever
+sends by a link, where all senders are one principal, never gets the answer to what another one
+sent with the same key: that is 422, and nothing of either is lost unseen.
 
-A stored answer is given once the body was read, and thrown away: a success that comes before
-the whole was sent is one that careful clients do not believe, and others lose.
+A stored answer is given once the body was read, compared, and thrown away: a success that comes
+before the whole was sent is one that careful clients do not believe, and others lose.
 """
 
 from __future__ import annotations
@@ -15,19 +16,24 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Final
 
 from wharfinger.errors import IdempotencyKeyReused, RequestError
+from wharfinger.names import judge
 from wharfinger.protocol.content_type import parse_content_type
-from wharfinger.service.replies import Claimed, Reply
+from wharfinger.service import FileState, StoredFile
+from wharfinger.service.receiving import Accepted
+from wharfinger.service.replies import Claimed, Reply, content_digest, content_of
 from wharfinger.web.answers import Answer
 from wharfinger.web.asking import Asked, Wanted
 from wharfinger.web.doors import Door
-from wharfinger.web.intake import Intake, Intaken
+from wharfinger.web.intake import Intake, Intaken, begin_intake
 from wharfinger.web.requests import RequestHead
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from sqlalchemy import Connection
 
     from wharfinger.stores.base import Buffer
@@ -55,7 +61,8 @@ def once(
     found = asked.wharf.replies.claim(whose, key, _fingerprint(asked.head))
     if isinstance(found, Reply):
         stored = Answer(status=found.status or 0, headers=found.headers, body=found.body)
-        return Wanted(_Discarding(_digest_in(stored)), lambda _: stored)
+        again = begin_intake(_Nowhere(asked.wharf.now()), asked.head, door.collection, None)
+        return Wanted(_Comparing(again, content_of(found)), lambda _: stored)
     try:
         return Wanted(_Once(begin(), answer, found), answer)
     except BaseException:
@@ -91,32 +98,98 @@ class _Once:
     def _keep(self, connection: Connection, intaken: Intaken) -> None:
         answer = self._answer(intaken)
         assert isinstance(answer.body, bytes)  # noqa: S101 - records, as JSON
-        self._claimed.keep(connection, answer.status, answer.headers, answer.body)
+        self._claimed.keep(
+            connection, answer.status, answer.headers, answer.body, content=_content(intaken)
+        )
 
 
-class _Discarding:
+class _Comparing:
     """Reads a body whose answer is known.
 
     Args:
-        digest: the SHA-256 that it must have, in hexadecimal; None for any.
+        intake: takes it in, and keeps nothing.
+        content: what it must come to.
     """
 
-    def __init__(self, digest: str | None) -> None:
-        self._digest = digest
-        self._hasher = hashlib.sha256()
+    def __init__(self, intake: Intake, content: str) -> None:
+        self._intake = intake
+        self._content = content
 
     def write(self, data: Buffer) -> None:
-        """Take no notice, but of what it comes to."""
-        if self._digest is not None:
-            self._hasher.update(data)
+        self._intake.write(data)
 
     def finish(self) -> None:
         """Return nothing: the answer is known. Raises IdempotencyKeyReused."""
-        if self._digest is not None and self._hasher.hexdigest() != self._digest:
-            raise IdempotencyKeyReused("This Idempotency-Key was sent with other bytes.")
+        if _content(self._intake.finish()) != self._content:
+            raise IdempotencyKeyReused("This Idempotency-Key was sent with other content.")
+
+    def abort(self) -> None:
+        self._intake.abort()
+
+
+class _Nowhere:
+    """Receives files as a service does, and keeps nothing but their names and digests."""
+
+    def __init__(self, now: datetime) -> None:
+        self._now = now
+
+    def collection(self, name: str) -> None:
+        """Return nothing: what came before was let in."""
+
+    def begin(
+        self,
+        collection: str,
+        *,
+        name: str | None = None,
+        type: str | None = None,  # noqa: A002, ARG002 - as a service has it
+        length: int | None = None,  # noqa: ARG002
+        owner: str | None = None,  # noqa: ARG002
+    ) -> _Hashed:
+        return _Hashed(collection, "" if name is None else judge(name), self._now)
+
+    def finish_all(self, receptions: Sequence[_Hashed]) -> list[StoredFile]:
+        return [reception.finish() for reception in receptions]
+
+
+class _Hashed:
+    """A file that is only hashed."""
+
+    accepted: Accepted | None = None
+
+    def __init__(self, collection: str, name: str, now: datetime) -> None:
+        self._collection = collection
+        self._name = name
+        self._now = now
+        self._size = 0
+        self._hasher = hashlib.sha256()
+
+    def write(self, data: Buffer) -> None:
+        self._size += len(data)
+        self._hasher.update(data)
+
+    def finish(self) -> StoredFile:
+        return StoredFile(
+            id="",
+            name=self._name,
+            size=self._size,
+            type="",
+            sha256=self._hasher.hexdigest(),
+            state=FileState.READY,
+            collection=self._collection,
+            owner=None,
+            created_at=self._now,
+            expires_at=None,
+        )
 
     def abort(self) -> None:
         """Do nothing: nothing is kept."""
+
+
+def _content(intaken: Intaken) -> str:
+    """Return the digest of what a body came to, however it was framed."""
+    # The name of a raw body is in the head, and compared there.
+    files = [[one.name if intaken.form else "", one.sha256] for one in intaken.files]
+    return content_digest(json.dumps([files, intaken.fields]))
 
 
 def _key(head: RequestHead) -> str | None:
@@ -131,17 +204,6 @@ def _key(head: RequestHead) -> str | None:
         )
     quoted: str | None = match[1]
     return match[2] if quoted is None else re.sub(r"\\(.)", r"\1", quoted)
-
-
-def _digest_in(stored: Answer) -> str | None:
-    """Return the SHA-256 of the one file that an answer tells of, if it does so as a record."""
-    assert isinstance(stored.body, bytes)  # noqa: S101 - as it was kept
-    try:
-        document = json.loads(stored.body)
-    except ValueError:  # a page
-        return None
-    digest = document.get("sha256")
-    return digest if isinstance(digest, str) else None
 
 
 def _fingerprint(head: RequestHead) -> str:

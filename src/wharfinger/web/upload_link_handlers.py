@@ -53,12 +53,14 @@ def show_upload_link(asked: Asked) -> Answer:
 def send_by_link(asked: Asked) -> Answer | Wanted:
     """POST /u/{token}."""
     head = asked.head
+    several = tus_handlers.is_spoken(head) or resumable_handlers.is_spoken(head)
     try:
-        link = _redeemed(asked)
+        # With a key somebody may ask again for the answer to the last file that the link took.
+        link = _redeemed(asked, used_up="Idempotency-Key" in head.headers and not several)
     except (NotFound, TooManyRequests) as error:
         return _dead(asked.turn.judged(error, link=True), head)
     door = _door(asked, link)
-    if tus_handlers.is_spoken(head) or resumable_handlers.is_spoken(head):
+    if several:
         return uploading.receive(asked, door)
 
     def answer(intaken: Intaken) -> Answer:
@@ -67,7 +69,7 @@ def send_by_link(asked: Asked) -> Answer | Wanted:
     def refused(error: Exception, plain: Answer) -> Answer:
         return _refusal(error, plain, head)
 
-    left = _MAX_FILES if link.files_left is None else min(link.files_left, _MAX_FILES)
+    left = _MAX_FILES if link.files_left is None else min(max(link.files_left, 1), _MAX_FILES)
     receiver = LinkReceiver(asked.wharf, link)
     try:
         outcome = once(
@@ -76,6 +78,8 @@ def send_by_link(asked: Asked) -> Answer | Wanted:
             lambda: begin_intake(receiver, head, link.collection, link.owner, max_files=left),
             answer,
         )
+    except NotFound as error:
+        return _dead(asked.turn.judged(error, link=True), head)
     except WharfingerError as error:
         found = problem(error, method=head.method)
         return _refusal(
