@@ -188,6 +188,23 @@ def _check_parts(store: Store, make: Callable[[], Store]) -> None:
         raise AssertionError("The store breaks a promise: an absent part raises NotFound.")
     store.begin_part(upload_id).close()
     _promise(store.delete_part(upload_id), "delete_part tells that there was something")
+    _check_keeping(store, make)
+
+
+def _check_keeping(store: Store, make: Callable[[], Store]) -> None:
+    """Staged bytes whose checks take long outlive their process, unread by anybody."""
+    file_id = secrets.token_hex(16)
+    staging = _staged(store, b"to be checked")
+    store.keep(staging, file_id)
+    staging.discard()
+    _promise(_is_absent(store, file_id), "what is kept for checks is no file")
+    part = make().open_part(file_id)
+    with part.reader() as file:
+        _promise(file.read() == b"to be checked", "what is kept for checks can be read by them")
+    store.publish(part, file_id)
+    part.discard()
+    _promise(_read(store, file_id) == b"to be checked", "what is kept can be published")
+    _promise(not store.delete_part(file_id), "what was published is kept no more")
 
 
 def _check_listing(store: Store, make: Callable[[], Store]) -> None:

@@ -9,6 +9,8 @@ from wharfinger.catalog.database import Catalog
 from wharfinger.catalog.records import (
     Event,
     FileState,
+    Job,
+    JobKind,
     Link,
     StoredFile,
     Token,
@@ -21,6 +23,8 @@ __all__ = [
     "Catalog",
     "Event",
     "FileState",
+    "Job",
+    "JobKind",
     "Link",
     "StoredFile",
     "Token",

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import json
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
@@ -22,6 +23,9 @@ from wharfinger.catalog.tables import files
 # States of a file whose bytes are (to be) gone.
 ENDED: Final = (FileState.EXPIRED, FileState.REMOVED)
 
+# States of a file whose bytes rest in staging, where nobody reads them.
+STAGED: Final = (FileState.CHECKING, FileState.HELD, FileState.FAILED)
+
 # Asked for by every delivery, so it is composed once.
 _FIND: Final = select(files).where(files.c.id == bindparam("wanted"))
 
@@ -30,9 +34,7 @@ def add(connection: Connection, stored: Iterable[StoredFile]) -> None:
     """Record new files, and count them."""
     stored = list(stored)
     for file in stored:
-        usage.count(
-            connection, collection=file.collection, owner=file.owner, files=1, bytes=file.size
-        )
+        _count(connection, file, 1)
     connection.execute(
         insert(files),
         [
@@ -47,6 +49,8 @@ def add(connection: Connection, stored: Iterable[StoredFile]) -> None:
                 "owner": file.owner,
                 "created_at": to_millis(file.created_at),
                 "expires_at": maybe_millis(file.expires_at),
+                "problem": _json(file.problem),
+                "details": _json(file.details),
             }
             for file in stored
         ],
@@ -92,17 +96,90 @@ def page(
 
 def end(connection: Connection, file_id: str, state: FileState, now: datetime) -> bool:
     """Mark a live file as expired or removed; return whether it was live."""
-    ended = connection.execute(
+    stored = find(connection, file_id)
+    if stored is None or stored.state in ENDED:
+        return False
+    connection.execute(
         update(files)
-        .where(files.c.id == file_id, files.c.state.not_in([ended.value for ended in ENDED]))
+        .where(files.c.id == file_id)
         .values(state=state.value, ended_at=to_millis(now))
-        .returning(files.c.collection, files.c.owner, files.c.size)
-    ).one_or_none()
-    if ended is not None:
-        usage.count(
-            connection, collection=ended.collection, owner=ended.owner, files=-1, bytes=-ended.size
+    )
+    if stored.state is not FileState.REFUSED:  # its room was given back when it was refused
+        _count(connection, stored, -1)
+    return True
+
+
+def settle(connection: Connection, stored: StoredFile, before: FileState) -> bool:
+    """Record what checks made of a file, if it still stands where it stood; return whether it did.
+
+    Its name, size, type and digest may be others: what is kept can be written anew.
+    """
+    found = find(connection, stored.id)
+    if found is None or found.state is not before:
+        return False
+    connection.execute(
+        update(files)
+        .where(files.c.id == stored.id)
+        .values(
+            name=stored.name,
+            size=stored.size,
+            type=stored.type,
+            sha256=stored.sha256,
+            state=stored.state.value,
+            problem=_json(stored.problem),
+            details=_json(stored.details),
         )
-    return ended is not None
+    )
+    if stored.size != found.size:
+        _count(connection, found, -1)
+        _count(connection, stored, 1)
+    return True
+
+
+def refuse(
+    connection: Connection, file_id: str, problem: Mapping[str, object], now: datetime
+) -> StoredFile | None:
+    """Mark a live file as refused, and give its room back; return its record, or None.
+
+    The record is kept for a while, so that who sent the file can read why.
+    """
+    stored = find(connection, file_id)
+    if stored is None or stored.state in (*ENDED, FileState.REFUSED):
+        return None
+    connection.execute(
+        update(files)
+        .where(files.c.id == file_id)
+        .values(state=FileState.REFUSED.value, problem=json.dumps(problem), ended_at=to_millis(now))
+    )
+    _count(connection, stored, -1)
+    return find(connection, file_id)
+
+
+def staged_ids(connection: Connection, ids: Sequence[str]) -> set[str]:
+    """Return which of these ids belong to files whose bytes rest in staging."""
+    return set(
+        connection.execute(
+            select(files.c.id).where(
+                files.c.id.in_(ids), files.c.state.in_([state.value for state in STAGED])
+            )
+        ).scalars()
+    )
+
+
+def in_state(
+    connection: Connection,
+    states: Iterable[FileState],
+    *,
+    collection: str | None = None,
+    since: datetime | None = None,
+) -> list[StoredFile]:
+    """Return the files in these states, oldest first."""
+    statement = select(files).where(files.c.state.in_([state.value for state in states]))
+    if collection is not None:
+        statement = statement.where(files.c.collection == collection)
+    if since is not None:
+        statement = statement.where(files.c.created_at >= to_millis(since))
+    return [_record(row) for row in connection.execute(statement.order_by(files.c.seq))]
 
 
 def overdue(connection: Connection, now: datetime, limit: int) -> list[str]:
@@ -148,4 +225,20 @@ def _record(row: Row[Any]) -> StoredFile:
         owner=row.owner,
         created_at=from_millis(row.created_at),
         expires_at=maybe_from_millis(row.expires_at),
+        details=json.loads(row.details) if row.details else {},
+        problem=json.loads(row.problem) if row.problem else None,
     )
+
+
+def _count(connection: Connection, stored: StoredFile, sign: int) -> None:
+    usage.count(
+        connection,
+        collection=stored.collection,
+        owner=stored.owner,
+        files=sign,
+        bytes=sign * stored.size,
+    )
+
+
+def _json(document: Mapping[str, object] | None) -> str | None:
+    return json.dumps(document) if document else None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
 
@@ -27,6 +27,8 @@ class StoredFile:
     `name` is a label for people, `size` is in bytes, `type` is the media type that the
     content proved, `sha256` is in hexadecimal, `owner` the id of the principal that
     sent it (None: the application itself), `expires_at` None for "kept until removed".
+    `details` are what a look at its content found (`Details.describe`); `problem` says with
+    "code" and "detail" why it is held, was refused or could not be checked.
     """
 
     id: str
@@ -39,6 +41,27 @@ class StoredFile:
     owner: str | None
     created_at: datetime
     expires_at: datetime | None
+    details: Mapping[str, object] = field(default_factory=dict)
+    problem: Mapping[str, object] | None = None
+
+
+class JobKind(StrEnum):
+    """What a job is for: the check that a file waits for, or another scan of one that is ready."""
+
+    CHECK = "check"
+    RESCAN = "rescan"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Job:
+    """A check that somebody has taken on; `token` is the number of that lease."""
+
+    seq: int
+    file_id: str
+    kind: JobKind
+    tries: int
+    token: int
+    error: str | None = None
 
 
 class ClaimState(StrEnum):

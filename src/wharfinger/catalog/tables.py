@@ -35,6 +35,10 @@ files = Table(
     Column("expires_at", BigInteger),
     # When an expired or removed file ended; its record is kept for a while after that.
     Column("ended_at", BigInteger),
+    # Why it is held, was refused or could not be checked, as JSON.
+    Column("problem", Text),
+    # What a look at its content found, as JSON.
+    Column("details", Text),
     Index("files_by_owner", "owner", "seq"),
     Index("files_by_collection", "collection", "seq"),
     Index("files_by_expiry", "expires_at"),
@@ -130,6 +134,30 @@ uploads = Table(
     Index("uploads_by_owner", "owner", "state"),
     Index("uploads_by_collection", "collection", "state"),
     Index("uploads_by_expiry", "expires_at"),
+)
+
+# Checks of files that are still to be made; enqueued in the transaction that records the file.
+jobs = Table(
+    "jobs",
+    metadata,
+    Column("seq", Integer, primary_key=True, autoincrement=True),
+    Column("file_id", String(32), ForeignKey("files.id", ondelete="CASCADE"), nullable=False),
+    Column("kind", String(16), nullable=False),
+    Column("tries", Integer, nullable=False, server_default="0"),
+    # When it may be tried (again).
+    Column("next_at", BigInteger, nullable=False),
+    # Who does it, until when at the latest; NULL for nobody.
+    Column("worker", String(32)),
+    Column("leased_until", BigInteger),
+    # Moves with every lease: who holds an older one has lost it.
+    Column("token", Integer, nullable=False, server_default="0"),
+    # Why the last try failed.
+    Column("error", Text),
+    # Given up until an operator looks at it.
+    Column("parked", Boolean, nullable=False, server_default="0"),
+    Index("jobs_by_file", "file_id", "kind"),
+    Index("jobs_waiting", "parked", "next_at"),
+    sqlite_autoincrement=True,
 )
 
 # Permissions to send files into one collection, and how much of each was used.

@@ -113,6 +113,15 @@ def join(connection: Connection, ids: list[str], into: str, expires_at: datetime
     ).rowcount
 
 
+def refuse_of_file(connection: Connection, file_id: str, problem: str) -> None:
+    """Let the upload that became a file answer from now on that it was refused."""
+    connection.execute(
+        update(uploads)
+        .where(uploads.c.file_id == file_id, uploads.c.state == UploadState.COMPLETE.value)
+        .values(state=UploadState.REFUSED.value, problem=problem)
+    )
+
+
 def remove(connection: Connection, upload_id: str) -> bool:
     """Forget an upload; return whether it was there."""
     return connection.execute(delete(uploads).where(uploads.c.id == upload_id)).rowcount == 1

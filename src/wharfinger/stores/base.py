@@ -105,6 +105,14 @@ class Store(Protocol):
         """Yield the uploads that something is kept of, in no order."""
         ...
 
+    def keep(self, staging: Staging, file_id: str) -> None:
+        """Let synced bytes outlive their process as the part of this id. Durable on return.
+
+        For a file whose checks take longer than its upload: `open_part` returns it, nobody can
+        `open` it before it is published.
+        """
+        ...
+
     def publish(self, staging: Staging, file_id: str) -> None:
         """Give synced bytes their id. Durable on return; never replaces an existing file."""
         ...

@@ -144,6 +144,18 @@ class LocalStore:
                         entry.name.removesuffix(_UPLOAD), entry.stat(follow_symlinks=False).st_mtime
                     )
 
+    def keep(self, staging: Staging, file_id: str) -> None:
+        if not isinstance(staging, LocalStaging):
+            raise TypeError("this store keeps only what it staged")
+        os.utime(staging.fileno())  # a sweep takes what is old and has no record yet
+        with _full_disk_is_storage_full():
+            folder_fd = os.open(self._staging, os.O_RDONLY | os.O_DIRECTORY)
+            try:
+                staging.link(self._part(file_id).name, folder_fd)
+                os.fsync(folder_fd)
+            finally:
+                os.close(folder_fd)
+
     def publish(self, staging: Staging, file_id: str) -> None:
         if not isinstance(staging, LocalStaging):
             raise TypeError("this store publishes only what it staged")

@@ -55,6 +55,11 @@ class MemoryStore:
     def parts(self) -> Iterator[Blob]:
         yield from [Blob(upload_id, part.written_at) for upload_id, part in self._parts.items()]
 
+    def keep(self, staging: Staging, file_id: str) -> None:
+        if not isinstance(staging, MemoryStaging):
+            raise TypeError("this store keeps only what it staged")
+        self.begin_part(file_id).write(staging.content())
+
     def publish(self, staging: Staging, file_id: str) -> None:
         if not isinstance(staging, MemoryStaging):
             raise TypeError("this store publishes only what it staged")

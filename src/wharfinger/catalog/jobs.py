@@ -1,0 +1,134 @@
+"""The statements about jobs: the queue of checks.
+
+A job is enqueued in the transaction that records its file, so that there is one exactly when
+there is a file to check. Who takes it on leases it, for a time and under a number; what is
+done with an older lease counts for nothing. A lease ends with its time, or with the process
+that holds it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any, Final
+
+from sqlalchemy import Connection, Row, delete, func, insert, or_, select, update
+
+from wharfinger.catalog.records import Job, JobKind, to_millis
+from wharfinger.catalog.tables import jobs
+
+_FREE: Final = jobs.c.worker.is_(None)
+
+
+def enqueue(connection: Connection, file_ids: Iterable[str], kind: JobKind, at: datetime) -> None:
+    """Have files checked from this moment on; one that waits for the same already keeps its place."""
+    for file_id in file_ids:
+        waiting = select(jobs.c.seq).where(
+            jobs.c.file_id == file_id, jobs.c.kind == kind.value, jobs.c.parked.is_(False)
+        )
+        if connection.execute(waiting).first() is None:
+            connection.execute(
+                insert(jobs).values(file_id=file_id, kind=kind.value, next_at=to_millis(at))
+            )
+
+
+def lease(connection: Connection, worker: str, now: datetime, until: datetime) -> Job | None:
+    """Take on the job that waits longest; None when none is due."""
+    next_one = (
+        select(jobs.c.seq)
+        .where(
+            jobs.c.parked.is_(False),
+            jobs.c.next_at <= to_millis(now),
+            or_(_FREE, jobs.c.leased_until <= to_millis(now)),
+        )
+        .order_by(jobs.c.next_at, jobs.c.seq)
+        .limit(1)
+        .scalar_subquery()
+    )
+    return _leased(connection, jobs.c.seq == next_one, worker, until)
+
+
+def lease_of(connection: Connection, file_id: str, worker: str, until: datetime) -> Job | None:
+    """Take on the check of one file that nobody has taken on."""
+    return _leased(
+        connection, (jobs.c.file_id == file_id) & jobs.c.parked.is_(False) & _FREE, worker, until
+    )
+
+
+def workers(connection: Connection) -> set[str]:
+    """Return the names of those that hold a lease."""
+    return set(
+        connection.execute(
+            select(jobs.c.worker).distinct().where(jobs.c.worker.is_not(None))
+        ).scalars()
+    )
+
+
+def release(connection: Connection, worker: str) -> int:
+    """Free what a worker has taken on; return how many jobs."""
+    return connection.execute(
+        update(jobs).where(jobs.c.worker == worker).values(worker=None, leased_until=None)
+    ).rowcount
+
+
+def done(connection: Connection, job: Job) -> bool:
+    """Take a job out of the queue; return whether the lease was still good."""
+    return connection.execute(delete(jobs).where(_is(job))).rowcount == 1
+
+
+def again(
+    connection: Connection, job: Job, *, tries: int, next_at: datetime, error: str, parked: bool
+) -> bool:
+    """Put a job back after a try that failed; return whether the lease was still good."""
+    put = update(jobs).where(_is(job))
+    return (
+        connection.execute(
+            put.values(
+                tries=tries,
+                next_at=to_millis(next_at),
+                error=error,
+                parked=parked,
+                worker=None,
+                leased_until=None,
+            )
+        ).rowcount
+        == 1
+    )
+
+
+def forget(connection: Connection, file_id: str) -> None:
+    """Take every job of a file out of the queue."""
+    connection.execute(delete(jobs).where(jobs.c.file_id == file_id))
+
+
+def counts(connection: Connection) -> tuple[int, int]:
+    """Return how many jobs wait or are being done, and how many are parked."""
+    total = select(func.count()).select_from(jobs)
+    waiting = connection.execute(total.where(jobs.c.parked.is_(False))).scalar_one()
+    parked = connection.execute(total.where(jobs.c.parked.is_(True))).scalar_one()
+    return int(waiting), int(parked)
+
+
+def _leased(connection: Connection, which: Any, worker: str, until: datetime) -> Job | None:
+    row = connection.execute(
+        update(jobs)
+        .where(which)
+        .values(worker=worker, leased_until=to_millis(until), token=jobs.c.token + 1)
+        .returning(*jobs.c)
+    ).first()
+    return None if row is None else _record(row)
+
+
+def _is(job: Job) -> Any:
+    return (jobs.c.seq == job.seq) & (jobs.c.token == job.token)
+
+
+def _record(row: Row[Any]) -> Job:
+    return Job(
+        seq=row.seq,
+        file_id=row.file_id,
+        kind=JobKind(row.kind),
+        tries=row.tries,
+        token=row.token,
+        error=row.error,
+    )
