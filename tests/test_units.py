@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from wharfinger.errors import UsageError
-from wharfinger.units import parse_duration, parse_size, show_size
+from wharfinger.units import parse_duration, parse_size, show_exactly, show_size
 
 
 @pytest.mark.parametrize(
@@ -75,3 +75,16 @@ def test_a_size_is_a_whole_number_or_text(value: object) -> None:
 )
 def test_a_size_is_shown_for_people(size: int, expected: str) -> None:
     assert show_size(size) == expected
+
+
+@pytest.mark.parametrize(
+    ("size", "expected"),
+    [
+        (8, "8 bytes"),
+        (1023, "1023 bytes"),
+        (1024, "1.0 KiB (1024 bytes)"),
+        (5242881, "5.0 MiB (5242881 bytes)"),
+    ],
+)
+def test_a_size_is_shown_to_the_byte_once(size: int, expected: str) -> None:
+    assert show_exactly(size) == expected

@@ -88,3 +88,9 @@ def show_size(size: int) -> str:
         if round(value, 1) < KIB:
             return f"{value:.1f} {unit}"
     return f"{value:.0f} TiB"
+
+
+def show_exactly(size: int) -> str:
+    """Return a size for people who need every byte: "5.0 MiB (5242880 bytes)", "812 bytes"."""
+    shown = show_size(size)
+    return shown if size < KIB else f"{shown} ({size} bytes)"

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 import fcntl
 import hashlib
+import itertools
 import json
 import os
 import re
@@ -19,6 +21,7 @@ from conftest import StartPeer
 from support.folders import listing
 from support.peer import Exchange, response, saying
 from wharfinger import Client
+from wharfinger.client.contents import Contents
 from wharfinger.errors import (
     BadResponse,
     ContentTypeMismatch,
@@ -27,8 +30,10 @@ from wharfinger.errors import (
     IntegrityError,
     Interrupted,
     LocalFileError,
+    TransferTimeout,
     WharfingerError,
 )
+from wharfinger.net.cancelling import Cancelled, Canceller
 
 CONTENT = bytes((i * 7 + i // 251) % 256 for i in range(100_000))
 OTHER = CONTENT[::-1]
@@ -474,3 +479,133 @@ def test_a_damaged_sidecar_is_none(
     record.write_text(json.dumps(json.loads(record.read_text()) | damage))
     with pytest.raises(DestinationExists, match="no partial download of ours"):
         fetch(url)
+
+
+# --- what is held is read before the server is asked -----------------------------------------
+
+LARGE = bytes((i * 7 + i // 251) % 256 for i in range(2_000_000))
+
+
+@dataclass
+class Reads:
+    """Notes each reading of a partial file, and how many requests the server had by then."""
+
+    site: Site
+    spans: list[tuple[int, int]] = field(default_factory=list)
+    asked: list[int] = field(default_factory=list)
+
+    def watch(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        real = Contents.read_at
+
+        def read_at(contents: Contents, buffer: memoryview, offset: int) -> int:
+            count = real(contents, buffer, offset)
+            self.spans.append((offset, offset + count))
+            self.asked.append(len(self.site.asked))
+            return count
+
+        monkeypatch.setattr(Contents, "read_at", read_at)
+
+
+def test_nothing_is_read_back_while_an_answer_waits(
+    peer: StartPeer, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site = Site(content=LARGE, cuts=[1_500_000])
+    url = f"{peer(site).url}/file"
+    with pytest.raises(Interrupted):
+        fetch(url)
+    reads = Reads(site)
+    reads.watch(monkeypatch)
+    got = fetch(url)
+    assert got.sha256 == hashlib.sha256(LARGE).hexdigest()
+    assert (folder / "out.bin").read_bytes() == LARGE
+    assert (reads.spans[0][0], reads.spans[-1][1]) == (0, 1_500_000)
+    assert set(reads.asked) == {1}  # the second request went out after all of it
+
+
+def test_a_retry_reads_only_what_came_since(
+    peer: StartPeer, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site = Site(content=LARGE, cuts=[600_000, 500_000, 400_000])
+    reads = Reads(site)
+    reads.watch(monkeypatch)
+    with Client(allow_private=True, retries=3, sleep=lambda _seconds: None) as client:
+        got = client.download(f"{peer(site).url}/file", "out.bin")
+    assert got.sha256 == hashlib.sha256(LARGE).hexdigest()
+    assert sum(end - start for start, end in reads.spans) == 1_500_000
+    assert [start for start, _ in reads.spans[1:]] == [end for _, end in reads.spans[:-1]]
+
+
+def test_what_was_read_of_a_content_that_changed_is_forgotten(
+    peer: StartPeer, folder: Path
+) -> None:
+    site = Site(content=LARGE, cuts=[1_000_000, 1_100_000, 1_200_000])
+
+    def change(reply: bytes) -> bytes:
+        if len(site.asked) == 2:  # the first retry finds another file
+            site.content, site.etag = LARGE[::-1], '"v2"'
+            return response(site.content, fields={"ETag": site.etag})
+        return reply
+
+    site.change = change
+    with Client(allow_private=True, retries=3, sleep=lambda _seconds: None) as client:
+        got = client.download(f"{peer(site).url}/file", "out.bin")
+    assert (folder / "out.bin").read_bytes() == LARGE[::-1]
+    assert got.sha256 == hashlib.sha256(LARGE[::-1]).hexdigest()
+    assert got.resumed_from == 1_100_000
+
+
+@pytest.mark.parametrize("right", [True, False], ids=["right", "wrong"])
+def test_a_digest_of_another_kind_is_verified_for_a_rest_too(
+    right: bool, peer: StartPeer, folder: Path
+) -> None:
+    site = Site(content=LARGE, cuts=[1_500_000])
+    url = f"{peer(site).url}/file"
+    with pytest.raises(Interrupted):
+        fetch(url)
+    digest = base64.b64encode(hashlib.sha512(LARGE if right else OTHER).digest())
+    site.change = lambda reply: reply.replace(
+        b"\r\n", b"\r\nRepr-Digest: sha-512=:" + digest + b":\r\n", 1
+    )
+    if right:
+        assert fetch(url).resumed_from == 1_500_000
+        assert len(site.asked) == 3  # once more, after the held part was read for SHA-512
+    else:
+        with pytest.raises(IntegrityError, match="sha-512"):
+            fetch(url)
+        assert listing(folder) == []
+
+
+def test_reading_what_is_held_ends_with_the_time_of_the_call(peer: StartPeer, folder: Path) -> None:
+    site = Site(content=LARGE, cuts=[1_500_000])
+    url = f"{peer(site).url}/file"
+    with pytest.raises(Interrupted):
+        fetch(url)
+    ticks = itertools.count(0.0, 1.0)
+    with (
+        Client(allow_private=True, retries=0, clock=lambda: next(ticks)) as client,
+        pytest.raises(TransferTimeout, match="Reading what is there already took longer") as caught,
+    ):
+        client.download(url, "out.bin", timeout=wharfinger.Timeout(total=3))
+    assert "out.bin.part" in caught.value.hint
+    assert len(site.asked) == 1
+    assert (folder / "out.bin.part").stat().st_size == 1_500_000
+
+
+def test_reading_what_is_held_can_be_cancelled(
+    peer: StartPeer, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site = Site(content=LARGE, cuts=[1_500_000])
+    url = f"{peer(site).url}/file"
+    with pytest.raises(Interrupted):
+        fetch(url)
+    canceller, real = Canceller(), Contents.read_at
+
+    def read_at(contents: Contents, buffer: memoryview, offset: int) -> int:
+        canceller.cancel()
+        return real(contents, buffer, offset)
+
+    monkeypatch.setattr(Contents, "read_at", read_at)
+    with canceller.in_charge(), pytest.raises(Cancelled):
+        fetch(url)
+    assert len(site.asked) == 1
+    assert (folder / "out.bin.part").stat().st_size == 1_500_000

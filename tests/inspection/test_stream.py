@@ -98,7 +98,7 @@ def test_a_declared_length_over_the_limit_is_refused_at_once() -> None:
         Inspection(Policy(max_size="1 KiB"), length=1025)
     assert (caught.value.limit, caught.value.size) == (1024, 1025)
     assert str(caught.value) == (
-        "The content is 1.0 KiB long (1025 bytes); at most 1.0 KiB (1024 bytes) are accepted."
+        "The content is 1.0 KiB (1025 bytes) long; at most 1.0 KiB (1024 bytes) are accepted."
     )
 
 
@@ -224,6 +224,46 @@ def test_a_hasher_that_took_in_earlier_bytes_goes_on() -> None:
     inspection = Inspection(ANYTHING, hasher=hasher)
     inspection.feed(b"bc")
     assert inspection.finish()[1].sha256 == SHA256_OF_ABC
+
+
+# --- going on -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kept", [HEAD_SIZE, HEAD_SIZE + 1, 3 * HEAD_SIZE])
+def test_what_was_kept_and_hashed_before_is_judged_by_its_head_and_gone_on_with(kept: int) -> None:
+    data = c.PNG.ljust(3 * HEAD_SIZE, b"\0") + b"end"
+    inspection = Inspection(Policy.images(), name="a.png", hasher=hashlib.sha256(data[:kept]))
+    inspection.go_on(data[:HEAD_SIZE], kept)
+    assert inspection.feed(data[kept:]) == (data[kept:],)
+    last, facts = inspection.finish()
+    assert (last, facts.size, facts.type) == ((), 24_579, "image/png")
+    assert facts.sha256 == hashlib.sha256(data).hexdigest()
+
+
+def test_what_was_kept_before_is_refused_by_its_head_too() -> None:
+    inspection = Inspection(ANYTHING, name="a.jpg")
+    with pytest.raises(ActiveContent) as first:
+        inspection.go_on(c.HTML.ljust(HEAD_SIZE), HEAD_SIZE)
+    with pytest.raises(ActiveContent) as again:
+        inspection.feed(b"x")
+    assert again.value is first.value
+
+
+@pytest.mark.parametrize("limit", [10, HEAD_SIZE - 1, HEAD_SIZE, HEAD_SIZE + 10])
+def test_what_was_kept_before_is_not_over_the_limit_either(limit: int) -> None:
+    inspection = Inspection(Policy(max_size=limit))
+    with pytest.raises(TooLarge):
+        inspection.go_on(b"a" * HEAD_SIZE, HEAD_SIZE + 11)
+
+
+def test_going_on_comes_first_and_takes_a_whole_head() -> None:
+    begun = Inspection(ANYTHING)
+    begun.feed(b"a")
+    with pytest.raises(UsageError, match="8192"):
+        begun.go_on(b"a" * HEAD_SIZE, HEAD_SIZE)
+    for head, size in ((b"a" * (HEAD_SIZE - 1), HEAD_SIZE), (b"a" * HEAD_SIZE, HEAD_SIZE - 1)):
+        with pytest.raises(UsageError, match="8192"):
+            Inspection(ANYTHING).go_on(head, size)
 
 
 # --- properties ---------------------------------------------------------------------------

@@ -94,15 +94,13 @@ class Contents:
             raise LocalFileError(f"{self._shown()} became shorter.")
         return count
 
-    def blocks(self, length: int) -> Iterator[memoryview]:
-        """Yield the first `length` bytes; the file is cut to them, and goes on there."""
+    def blocks(self, start: int, end: int) -> Iterator[memoryview]:
+        """Yield the bytes from `start` up to but without `end`."""
         buffer = memoryview(bytearray(_BLOCK))
-        self.cut(length)
-        offset = 0
-        while offset < length:
+        while start < end:
             cancelling.check()
-            count = self.read_at(buffer[: length - offset], offset)
-            offset += count
+            count = self.read_at(buffer[: end - start], start)
+            start += count
             yield buffer[:count]
 
     def sync(self) -> None:

@@ -6,14 +6,14 @@ counted, hashed and judged, only then it gets its name.
 
 from __future__ import annotations
 
-import hashlib
 import hmac
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
 from wharfinger import names
 from wharfinger.client import heads
+from wharfinger.client.beginning import Beginning, ReadAgain
 from wharfinger.client.decoding import ASKED_FOR, DecodedBody
 from wharfinger.client.expectation import Expectation, judge_content_type
 from wharfinger.client.parallel import GoOnAlone, Helpers
@@ -32,12 +32,12 @@ from wharfinger.errors import (
     UsageError,
     WharfingerError,
 )
-from wharfinger.inspection import Buffer, Facts, Inspection
+from wharfinger.inspection import HEAD_SIZE, Buffer, Facts, Inspection
 from wharfinger.policy import DEFAULT_MAX_SIZE, Policy
 from wharfinger.units import show_size
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     from wharfinger.client.pipeline import Digest
@@ -152,6 +152,10 @@ class Job:
     _resumed_from: int = 0
     _in_body: bool = False
     _anew: bool = False
+    _beginning: Beginning = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._beginning = Beginning(self.sink, self.watch, self.meter)
 
     def run(self) -> Download:
         """Download, as often as it is worth it, and return what came of it."""
@@ -163,6 +167,8 @@ class Job:
                     self.connections = 1  # and from what is there, if that can be resumed
                 except heads.StartOver:
                     self._anew = True  # the next request is for the whole, so this comes once
+                except ReadAgain:
+                    pass  # what is there, for one more of the few algorithms
                 except WharfingerError as error:
                     if self._spoiled(error):
                         self.sink.discard()
@@ -198,6 +204,8 @@ class Job:
     def _attempt(self) -> Download:
         self._in_body = False
         held = None if self._anew else self.sink.held()
+        if held is not None:
+            self._beginning.read(held.offset)
         self.meter.enter("connecting")
         with self.transport.send(self._request(held), self.watch) as answer:
             offer, body = self._readable(answer, heads.judge(answer, held))
@@ -210,10 +218,15 @@ class Job:
             )
             self.rules.judge_size(offer.size)
             name = self._final_name(offer.name, answer)
-            digests: dict[str, Digest] = {"sha-256": hashlib.sha256()}
-            for algorithm in offer.digests:
-                digests.setdefault(algorithm, hashlib.new(algorithm.replace("-", "")))
-            pipeline = Pipeline(tuple(digests.values()), self._writer(offer), size=_rest(offer))
+            head = self._beginning.head if offer.offset else b""
+            # What is too short to be judged goes the way of what comes, and is hashed with it.
+            hashed = offer.offset if len(head) == HEAD_SIZE else 0
+            digests = self._beginning.digests(offer.digests, offset=hashed)
+            pipeline = Pipeline(
+                tuple(digests.values()),
+                self._writer(offer, there=offer.offset - hashed),
+                size=_rest(offer),
+            )
             inspection = Inspection(
                 self.rules.inspection_policy(),
                 name=self._judged_name(name),
@@ -223,6 +236,12 @@ class Job:
             )
             self._in_body = True
             with self._helpers() as helpers, pipeline:
+                if offer.offset:
+                    self.sink.go_on(offer.offset)
+                    if hashed:
+                        inspection.go_on(head, offer.offset)
+                    else:
+                        pipeline.put_now(inspection.feed(head))
                 facts = self._receive(
                     answer, body, offer, inspection=inspection, pipeline=pipeline, helpers=helpers
                 )
@@ -287,10 +306,6 @@ class Job:
         helpers: Helpers,
     ) -> Facts:
         self._resumed_from = offer.offset
-        if offer.offset:
-            # The bytes of the earlier attempt are judged and hashed again with the rest.
-            for block in self.sink.blocks(offer.offset):
-                pipeline.put_now(inspection.feed(block))
         self.meter.enter("receiving", done=offer.offset, total=offer.size)
         received = offer.offset
         while received != helpers.boundary:
@@ -373,9 +388,9 @@ class Job:
             length_verified=answer.body.exact or bool(offer.digests) or bool(self.rules.sha256),
         )
 
-    def _writer(self, offer: heads.Offer) -> Callable[[Sequence[Buffer]], None]:
-        there = offer.offset  # bytes that will be cleared and are on disk already
-        begun = bool(there)
+    def _writer(self, offer: heads.Offer, *, there: int) -> Callable[[Sequence[Buffer]], None]:
+        """Return what writes cleared bytes; the first `there` of them are on disk already."""
+        begun = bool(offer.offset)
 
         def write(blocks: Sequence[Buffer]) -> None:
             nonlocal begun, there
@@ -390,7 +405,7 @@ class Job:
 
         return write
 
-    def _verify(self, facts: Facts, offer: heads.Offer, digests: dict[str, Digest]) -> None:
+    def _verify(self, facts: Facts, offer: heads.Offer, digests: Mapping[str, Digest]) -> None:
         # The caller's digest comes from another place than the content and wins.
         if self.rules.sha256 is not None and not hmac.compare_digest(
             facts.sha256, self.rules.sha256

@@ -42,9 +42,12 @@ class Sink(Protocol):
     def held(self) -> Held | None:
         """What is there to go on from."""
 
-    def blocks(self, length: int) -> Iterator[memoryview]:
-        """Yield the bytes that are held; the next write goes behind them."""
+    def blocks(self, start: int, end: int) -> Iterator[memoryview]:
+        """Yield bytes that are held, from `start` up to but without `end`."""
         ...
+
+    def go_on(self, length: int) -> None:
+        """Keep the first `length` of the bytes that are held; the next write goes behind them."""
 
     def begin(self, offer: Offer) -> None:
         """Make ready for the whole content."""
@@ -120,10 +123,14 @@ class FileSink:
         offset = have if source.size is None or have < source.size else source.size - 1
         return Held(offset=offset, validator=source.validator, size=source.size)
 
-    def blocks(self, length: int) -> Iterator[memoryview]:
-        """Yield the bytes that are held."""
+    def blocks(self, start: int, end: int) -> Iterator[memoryview]:
+        """Yield bytes that are held."""
+        return self._partial.opened.blocks(start, end)
+
+    def go_on(self, length: int) -> None:
+        """Cut the partial file behind the bytes that the rest follows."""
+        self._partial.opened.cut(length)
         self.started = True
-        return self._partial.opened.blocks(length)
 
     def begin(self, offer: Offer) -> None:
         """Make an empty partial file."""
@@ -210,9 +217,13 @@ class StreamSink:
         """Return nothing: a stream cannot be read back."""
         return
 
-    def blocks(self, length: int) -> Iterator[memoryview]:
+    def blocks(self, start: int, end: int) -> Iterator[memoryview]:
         """Never called: nothing is held."""
-        raise AssertionError(length)  # nothing is held, so nothing is asked back
+        raise AssertionError(start, end)  # nothing is held, so nothing is asked back
+
+    def go_on(self, length: int) -> None:
+        """Never called: nothing is held."""
+        raise AssertionError(length)
 
     def begin(self, offer: Offer) -> None:  # noqa: ARG002 - a stream is given no length
         """Take the first bytes."""

@@ -93,6 +93,17 @@ class Stopwatch:
         """Return the seconds that connecting may take now."""
         return max(min(self.timeout.connect, self.left(), LONGEST_WAIT), 0.001)
 
+    def checking(self) -> Patience:
+        """How long what is there already may take to be read: there is no limit but the total."""
+        return Patience(
+            "Reading what is there already",
+            silence=LONGEST_WAIT,
+            until=self._until,
+            limit=self.timeout.total,
+            clock=self.clock,
+            canceller=self.canceller,
+        )
+
     def sending(self) -> Patience:
         """How long the peer may take to take the request in."""
         return self._body("Sending")

@@ -126,6 +126,31 @@ class Inspection:
         self._update(data)
         return (data,)
 
+    def go_on(self, head: Buffer, size: int) -> None:
+        """Judge content of which `size` bytes were kept and hashed before; what follows is fed.
+
+        The verdict is that which feeding all of them would give. Nothing is cleared by it.
+
+        Args:
+            head: the first `HEAD_SIZE` of these bytes.
+            size: how many there are; the hasher has taken them in.
+
+        Raises:
+            TooLarge: they are over the limit.
+            Rejected: the file is refused.
+            UsageError: the head is shorter, or something was fed before.
+        """
+        self._refuse_again()
+        if self.size or not HEAD_SIZE == _length_of(head) <= size:
+            raise UsageError(f"To go on takes the first {HEAD_SIZE} bytes, and comes first.")
+        if size > self._limit and self._limit < HEAD_SIZE:
+            raise self._refused(_too_large(self._limit))
+        self._judge(bytes(head), complete=False)
+        if size > self._limit:
+            raise self._refused(_too_large(self._limit))
+        self.size = size
+        self._passing = True
+
     def finish(self) -> tuple[tuple[Buffer, ...], Facts]:
         """Return the last cleared buffers and the facts of the whole content.
 
@@ -213,8 +238,8 @@ def _judge_length(policy: Policy, length: int) -> None:
         raise UsageError(f"A length cannot be negative: {length}.")
     if length > policy.max_size:
         raise TooLarge(
-            f"The content is {units.show_size(length)} long ({length} bytes); "
-            f"at most {units.show_size(policy.max_size)} ({policy.max_size} bytes) are accepted.",
+            f"The content is {units.show_exactly(length)} long; "
+            f"at most {units.show_exactly(policy.max_size)} are accepted.",
             limit=policy.max_size,
             size=length,
         )
@@ -223,13 +248,11 @@ def _judge_length(policy: Policy, length: int) -> None:
 
 
 def _too_large(limit: int) -> TooLarge:
-    return TooLarge(
-        f"The content is longer than {units.show_size(limit)} ({limit} bytes).", limit=limit
-    )
+    return TooLarge(f"The content is longer than {units.show_exactly(limit)}.", limit=limit)
 
 
 def _too_small(policy: Policy, size: int) -> TooSmall:
     return TooSmall(
         f"The content is {units.show_size(size)} long; "
-        f"at least {units.show_size(policy.min_size)} ({policy.min_size} bytes) are asked for."
+        f"at least {units.show_exactly(policy.min_size)} are asked for."
     )
