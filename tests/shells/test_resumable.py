@@ -20,9 +20,10 @@ from pathlib import Path
 import pytest
 
 from support.require import program
-from support.services import make_wharf, token
+from support.services import blobs_on_disk, make_wharf, token
 from support.shells import Answered, Browser, running, stand_alone
 from wharfinger import Wharf
+from wharfinger.catalog import uploads as statements
 
 PARTIAL = {"Content-Type": "application/partial-upload"}
 REGISTRY = "https://iana.org/assignments/http-problem-types#"
@@ -550,6 +551,59 @@ def test_rule_26_a_creation_that_is_cut_off_goes_on_where_its_interim_answer_sai
         assert browser.ask("HEAD", path).headers["upload-length"] == "100"
         done = append(browser, path, 30, b"x" * 70, "?1")
         assert (done.status, done.json()["size"]) == (201, 100)
+
+
+def open_uploads(wharf: Wharf) -> int:
+    """Return how many uploads anybody could go on with."""
+    count: int = wharf._open().catalog.read(statements.count_open)
+    return count
+
+
+def nothing_is_left(wharf: Wharf) -> None:
+    until = time.monotonic() + 10
+    while open_uploads(wharf) or blobs_on_disk(wharf.settings.data):
+        assert time.monotonic() < until
+        time.sleep(0.02)
+
+
+@pytest.mark.parametrize("version", [None, "4", "8"])
+def test_rule_26_a_creation_that_is_cut_off_before_its_address_was_told_leaves_nothing(
+    browser: Browser, wharf: Wharf, shell: str, version: str | None
+) -> None:
+    if shell == "server" and version == "8":
+        pytest.skip("it tells the address at once")
+    more = {} if version is None else {"Upload_Draft_Interop_Version": version}
+    with connected(browser) as sock:
+        sock.sendall(
+            head_of(browser, "/uploads/files", 100, method="POST", Upload_Complete="?1", **more)
+        )
+        sock.sendall(b"x" * 30)
+        time.sleep(0.4)  # so that it has begun
+    nothing_is_left(wharf)
+
+
+def test_rule_26_nor_does_one_through_a_proxy_that_is_told_nothing_meanwhile(wharf: Wharf) -> None:
+    with stand_alone(wharf, trusted=["127.0.0.1"]) as url:
+        browser = Browser(url, token(wharf))
+        with connected(browser) as sock:
+            sock.sendall(
+                head_of(browser, "/uploads/files", 100, method="POST", Upload_Complete="?1",
+                        Upload_Draft_Interop_Version="8") + b"x" * 30
+            )  # fmt: skip
+            time.sleep(0.4)
+        nothing_is_left(wharf)
+
+
+def test_rule_26_a_creation_that_fails_before_its_address_was_told_leaves_nothing(
+    browser: Browser, wharf: Wharf
+) -> None:
+    fields = {"Upload-Complete": "?0", "Content-Digest": digest(b"abcdef")}
+    answer = browser.ask("POST", "/uploads/files", b"abcdeX", fields)
+    assert (answer.status, answer.code) == (400, "integrity")
+    assert answer.headers["upload-complete"] == "?0"
+    assert "upload-offset" not in answer.headers, "there is nothing that has one"
+    assert open_uploads(wharf) == 0
+    assert blobs_on_disk(wharf.settings.data) == []
 
 
 # --- integrity and rights -----------------------------------------------------------------

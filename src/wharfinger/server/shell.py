@@ -140,14 +140,15 @@ class Shell:
 
     async def _say(self, request: web.BaseRequest, exchange: Exchange) -> None:
         """Send what is to be said before the answer, to a client that can understand it."""
+        direct = not self._interface.proxies.trusts(request.remote or "")
+        wanted = direct if self._interim is None else self._interim
+        if not wanted or request.version < HttpVersion11:
+            return  # and nothing is taken: who asked knows that nothing was said
         for one in exchange.interims():
-            direct = not self._interface.proxies.trusts(request.remote or "")
-            wanted = direct if self._interim is None else self._interim
-            if wanted and request.version >= HttpVersion11:
-                lines = "".join(f"{name}: {value}\r\n" for name, value in one.headers)
-                reason = _REASONS.get(one.status, "")
-                head = f"HTTP/1.1 {one.status} {reason}\r\n{lines}\r\n"
-                await request.writer.write(head.encode("latin-1"))
+            lines = "".join(f"{name}: {value}\r\n" for name, value in one.headers)
+            reason = _REASONS.get(one.status, "")
+            head = f"HTTP/1.1 {one.status} {reason}\r\n{lines}\r\n"
+            await request.writer.write(head.encode("latin-1"))
 
     async def _send(self, request: web.BaseRequest, answer: Answer) -> web.StreamResponse:
         try:

@@ -87,24 +87,26 @@ def refused(asked: Asked, upload_id: str, error: Exception, answer: Answer | Non
     What the catalog says now is what is told: an offset in an answer is one that the next
     request may go on from.
     """
+    upload = None
+    with contextlib.suppress(NotFound):  # a creation whose address nobody was told
+        upload = asked.wharf.uploads.find(upload_id, None)
     if isinstance(error, LengthMismatch):
-        error = LengthMismatch("The body was cut short; what came of it is kept.")
+        kept = "nothing of it" if upload is None else "what came of it"
+        error = LengthMismatch(f"The body was cut short; {kept} is kept.")
         answer = None
     if answer is None:
         from wharfinger.web.exchange import error_answer
 
         answer = error_answer(error, asked.head)
-    try:
-        upload = asked.wharf.uploads.find(upload_id, None)
-    except NotFound:
-        return with_type(error, answer, asked.head.method)
+    answer = with_type(error, answer, asked.head.method)
+    if upload is None:
+        return replace(answer, headers=(*answer.headers, ("Upload-Complete", boolean(False))))
     fields = standing(upload)
     if isinstance(error, UploadTakenOver):
         # The newer request moves the offset: any that could be said here would be stale.
         fields = tuple(pair for pair in fields if pair[0] != "Upload-Offset")
     if isinstance(error, TooLarge):
         fields += (limits(asked, upload.collection, upload),)
-    answer = with_type(error, answer, asked.head.method)
     return replace(answer, headers=(*answer.headers, *fields))
 
 

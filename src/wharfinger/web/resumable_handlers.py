@@ -6,13 +6,15 @@ The rules:
    ordinary one. A whole form is one, too: its parts are files of their own.
 2. Every answer says Upload-Complete and, while an upload can be gone on with, the offset at
    which the next request is taken. `?1` marks the answer to the whole, be it a refusal.
-3. A body that is cut off counts as far as it came, unless a Content-Digest had to be seen.
+3. A body that is cut off counts as far as it came, unless a Content-Digest had to be seen. A
+   creation that is cut off before anybody was told the address of its upload leaves nothing.
 4. What would make an upload longer than was announced ends it: there is no telling which bytes
    were meant.
 """
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
@@ -21,6 +23,7 @@ from wharfinger.catalog import Upload, UploadState
 from wharfinger.errors import (
     InconsistentLength,
     LengthRequired,
+    NotFound,
     OffsetMismatch,
     Rejected,
     RequestError,
@@ -75,7 +78,8 @@ def create(asked: Asked, door: Door) -> Answer | Wanted:
     except (Rejected, InconsistentLength) as error:
         # As the target itself would answer: there is nothing to resume.
         return _refused_at_once(asked, door, error)
-    turn = asked.wharf.uploads.take(upload.id)
+    uploads = asked.wharf.uploads
+    turn = uploads.take(upload.id)
     last = bool(resumable.complete(asked.head.headers))
     where: HeaderPairs = (("Location", door.address(upload)),)
 
@@ -88,7 +92,12 @@ def create(asked: Asked, door: Door) -> Answer | Wanted:
             (*where, ("Content-Length", "0"), *standing(now), limits(asked, door.collection, now)),
         )
 
-    sink = _appending(asked, door, turn, last=last, digests=digests)
+    def gone() -> None:
+        with contextlib.suppress(NotFound):
+            if uploads.find(upload.id, None).state is UploadState.OPEN:
+                uploads.end(upload.id)
+
+    sink = _appending(asked, door, turn, last=last, digests=digests, gone=gone)
     if asked.head.length != 0:
         sink.say(*where, limits(asked, door.collection, upload))
     return _wanted(asked, sink, created)
@@ -258,11 +267,24 @@ def _digests(value: str | None) -> dict[str, bytes]:
 
 
 def _appending(
-    asked: Asked, door: Door, turn: Turn, *, last: bool, digests: dict[str, bytes]
+    asked: Asked,
+    door: Door,
+    turn: Turn,
+    *,
+    last: bool,
+    digests: dict[str, bytes],
+    gone: Callable[[], object] | None = None,
 ) -> Appending:
     version = resumable.version(asked.head.headers)
     spoken = version if version in resumable.VERSIONS else None
-    return Appending(turn, last=last, digests=digests, still_open=door.still_open, version=spoken)
+    return Appending(
+        turn,
+        last=last,
+        digests=digests,
+        still_open=door.still_open,
+        version=spoken,
+        gone=gone,
+    )
 
 
 def _wanted(asked: Asked, sink: Appending, answer: Callable[[StoredFile | None], Answer]) -> Wanted:

@@ -35,6 +35,8 @@ class Appending:
         digests: what its content must have; with any, nothing of it counts before all came.
         still_open: asked before the whole becomes a file: raises what is in its way now.
         version: the version of the draft in which the client can be told something meanwhile.
+        gone: called at the end of a creation whose address nobody was told: neither by the
+            answer nor meanwhile.
         clock: a monotonic clock, in seconds.
     """
 
@@ -46,6 +48,7 @@ class Appending:
         digests: Mapping[str, bytes],
         still_open: Callable[[], object],
         version: int | None,
+        gone: Callable[[], object] | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._turn = turn
@@ -54,6 +57,7 @@ class Appending:
         self._hashers = {name: hashlib.new(_NAMES[name]) for name in digests}
         self._still_open = still_open
         self._version = version
+        self._gone = gone
         self._clock = clock
         self._told = turn.offset
         self._told_at = clock()
@@ -73,10 +77,12 @@ class Appending:
             self._interims.append(Interim(resumable.INTERIM, (*version, *headers)))
 
     def interims(self) -> Sequence[Interim]:
-        """Return what there is to be said meanwhile, once."""
+        """Return what there is to be said meanwhile, once; who takes it says it."""
         found = []
         while self._interims:
             found.append(self._interims.popleft())
+        if any(name == "Location" for one in found for name, _ in one.headers):
+            self._gone = None
         return found
 
     def write(self, data: Buffer) -> None:
@@ -114,6 +120,7 @@ class Appending:
                 )
         upload = turn.keep()
         if not self._last:
+            self._gone = None
             return None
         if upload.length is not None and upload.offset != upload.length:
             raise InconsistentLength(
@@ -122,11 +129,19 @@ class Appending:
                 lengths=(upload.offset, upload.length),
             )
         self._still_open()
-        return turn.complete()
+        stored = turn.complete()
+        self._gone = None
+        return stored
 
     def abort(self) -> None:
-        """Let go of the upload; what came is kept, unless a digest had to be seen first."""
+        """Let go of the upload; what came is kept if anybody can go on with it.
+
+        With a digest it is not, unless all of it came.
+        """
         self._turn.close()
+        if self._gone is not None:
+            gone, self._gone = self._gone, None
+            gone()
 
     def _tell(self) -> None:
         if self._version is None:
