@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import hashlib
 from pathlib import Path
@@ -12,10 +13,14 @@ import wharfinger
 from conftest import StartPeer
 from support.content import PNG
 from support.peer import Exchange, response, saying
+from wharfinger import Client
 from wharfinger.errors import (
     BadResponse,
+    ContentTypeMismatch,
     IntegrityError,
     Interrupted,
+    Rejected,
+    ResponseError,
     TooLarge,
     WharfingerError,
 )
@@ -37,6 +42,8 @@ CHUNKED = "Transfer-Encoding: chunked"
 BAD: dict[str, tuple[bytes, type[WharfingerError]]] = {
     "length 100, sends 50": (head("Content-Length: 100") + BODY, Interrupted),
     "length 10, sends 50": (head("Content-Length: 10") + BODY, BadResponse),
+    "length 0, sends 50": (head("Content-Length: 0") + BODY, BadResponse),
+    "length 0, sends another answer": (head("Content-Length: 0") + head("Content-Length: 5") + b"hello", BadResponse),
     "chunked without the last chunk": (head(CHUNKED) + b"5\r\nhello\r\n", Interrupted),
     "chunked, cut in a chunk": (head(CHUNKED) + b"50\r\nhello", Interrupted),
     "chunked, cut in a size": (head(CHUNKED) + b"5\r\nhello\r\n5", Interrupted),
@@ -166,6 +173,67 @@ def test_what_came_before_the_cut_is_kept_for_a_resume(peer: StartPeer, folder: 
     assert (folder / "out.bin.part").read_bytes() == LONG
     assert "same call again" in caught.value.hint
     assert "out.bin.part" in caught.value.hint
+
+
+SMUGGLED = head("Content-Length: 4") + b"evil"
+FOLLOWED = {
+    "empty": (head("Content-Length: 0"), BadResponse),
+    "sized": (head("Content-Length: 5") + b"hello", BadResponse),
+    "chunked": (head(CHUNKED) + b"5\r\nhello\r\n0\r\n\r\n", None),
+    "an error": (head("Content-Length: 0", status="404 Not Found"), ResponseError),
+    "no content": (head(status="204 No Content"), BadResponse),
+    "not modified": (head(status="304 Not Modified"), BadResponse),
+}
+
+
+@pytest.mark.parametrize(("reply", "error"), FOLLOWED.values(), ids=FOLLOWED.keys())
+def test_what_follows_an_answer_is_never_taken_for_the_next_one(
+    reply: bytes, error: type[WharfingerError] | None, peer: StartPeer, folder: Path
+) -> None:
+    def handler(exchange: Exchange) -> None:
+        first = exchange.number == 0
+        exchange.send(reply + SMUGGLED if first else response(b"good"))
+        exchange.sock.recv(1)  # stays open until the client has done with it
+
+    server = peer(handler)
+    with Client(allow_private=True, retries=0) as client:
+        with pytest.raises(error) if error else contextlib.nullcontext():
+            client.download(f"{server.url}/a", "first")
+        client.download(f"{server.url}/b", "second")
+    assert (folder / "second").read_bytes() == b"good"
+    assert server.connections == 2
+
+
+def test_an_upload_that_was_taken_does_not_lend_its_connection_to_what_follows(
+    peer: StartPeer, folder: Path
+) -> None:
+    def handler(exchange: Exchange) -> None:
+        first = exchange.number == 0
+        exchange.send(head(status="204 No Content") + SMUGGLED if first else response(b"good"))
+        exchange.sock.recv(1)
+
+    server = peer(handler)
+    with Client(allow_private=True, retries=0) as client:
+        assert client.upload(b"x", server.url).status == 204
+        client.download(server.url, "second")
+    assert (folder / "second").read_bytes() == b"good"
+    assert server.connections == 2
+
+
+@pytest.mark.parametrize("expect", ["image/png", "image/*", "images"])
+@pytest.mark.parametrize("claims", ["", "image/png"])
+def test_nothing_is_no_image(expect: str, claims: str, peer: StartPeer, folder: Path) -> None:
+    fields = {"Content-Type": claims} if claims else {}
+    with pytest.raises((Rejected, ContentTypeMismatch)):
+        fetch(peer(saying(response(b"", fields=fields))).url, expect=expect)
+    assert list(folder.iterdir()) == []
+
+
+def test_an_empty_file_is_a_file_where_nothing_else_is_expected(
+    peer: StartPeer, folder: Path
+) -> None:
+    assert fetch(peer(saying(response(b""))).url).size == 0
+    assert (folder / "out.bin").read_bytes() == b""
 
 
 def test_a_compressed_body_on_a_redirect_is_not_decoded(peer: StartPeer, folder: Path) -> None:

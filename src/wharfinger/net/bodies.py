@@ -1,7 +1,9 @@
 """Reading the body of an answer to its exact end (RFC 9112 sections 6 and 7).
 
 A body is complete or it is an error: `Interrupted` when the peer closes early,
-`BadResponse` when it sends more than it said or breaks the chunked grammar.
+`BadResponse` when it sends more than it said (the length may be what is wrong: RFC 9112
+section 6.3) or breaks the chunked grammar. Bytes that follow a whole body belong to no
+answer; the connection that they came on is not used again.
 """
 
 from __future__ import annotations
@@ -88,9 +90,26 @@ class SizedBody(BodyReader):
             raise Interrupted("The server closed the connection early.", received=self.received)
         if self.received + count == self._length:
             if self._wire.has_more():
-                raise BadResponse(f"More bytes came than the {self._length} that were announced.")
+                raise _too_much(self._length)
             self.complete = True
         return count
+
+
+class EmptyBody(SizedBody):
+    """A body that was announced as empty; whoever reads it is told when it is not."""
+
+    def __init__(self, wire: Wire, patience: Patience) -> None:
+        super().__init__(wire, patience, 0)
+
+    def readinto(self, view: memoryview) -> int:  # noqa: ARG002 - nothing is put into it
+        """Return 0.
+
+        Raises:
+            BadResponse: there are bytes.
+        """
+        if self._wire.has_more():
+            raise _too_much(0)
+        return 0
 
 
 class ChunkedBody(BodyReader):
@@ -147,10 +166,16 @@ class UnsizedBody(BodyReader):
         return count
 
 
+def _too_much(length: int) -> BadResponse:
+    return BadResponse(f"More bytes came than the {length} that were announced.")
+
+
 def reader(framing: Framing, wire: Wire, patience: Patience) -> BodyReader:
     """Return the reader for a body that is framed like this."""
     if framing.chunked:
         return ChunkedBody(wire, patience)
+    if framing.length == 0 and not framing.bodiless:
+        return EmptyBody(wire, patience)
     if framing.length is not None:
         return SizedBody(wire, patience, framing.length)
     return UnsizedBody(wire, patience)

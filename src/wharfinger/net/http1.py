@@ -64,10 +64,14 @@ class Head:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Framing:
-    """How the end of a body is found: `chunked`, after `length` bytes, or (neither) at the close."""
+    """How the end of a body is found: `chunked`, after `length` bytes, or (neither) at the close.
+
+    `bodiless` is an answer that has no body whatever its head says: to HEAD, 204 and 304.
+    """
 
     chunked: bool = False
     length: int | None = None
+    bodiless: bool = False
 
 
 def request_head(method: str, target: str, fields: Iterable[tuple[str, str]]) -> bytes:
@@ -138,7 +142,7 @@ def framing(method: str, head: Head) -> Framing:
         BadResponse: it could end in two places.
     """
     if method == "HEAD" or head.interim or head.status in _NO_CONTENT:
-        return Framing(length=0)
+        return Framing(length=0, bodiless=True)
     codings = [c.strip().lower() for v in head.all("transfer-encoding") for c in v.split(",")]
     lengths = {v.strip(" \t") for value in head.all("content-length") for v in value.split(",")}
     if codings:
