@@ -132,8 +132,20 @@ def test_a_broken_download_says_how_to_resume_and_resumes(peer: StartPeer, folde
     assert (folder / "a.bin").read_bytes() == CONTENT
 
 
+ENDED = {
+    "Ctrl-C": ([signal.SIGINT], 130, b"Interrupted."),
+    "SIGTERM": ([signal.SIGTERM], 143, b"Stopped by SIGTERM."),
+    "SIGTERM twice, as timeout(1) sends it": ([signal.SIGTERM] * 2, 143, b"Stopped by SIGTERM."),
+    "a closed terminal": ([signal.SIGHUP], 129, b"Stopped by SIGHUP."),
+}
+
+
 @pytest.mark.parametrize("as_json", [False, True], ids=["text", "json"])
-def test_ctrl_c_leaves_a_part_and_says_so(
+@pytest.mark.parametrize(("signals", "code", "text"), ENDED.values(), ids=ENDED.keys())
+def test_whoever_ends_it_finds_a_part_and_is_told_so(
+    signals: list[signal.Signals],
+    code: int,
+    text: bytes,
     as_json: bool,
     peer: StartPeer,
     folder: Path,
@@ -153,14 +165,41 @@ def test_ctrl_c_leaves_a_part_and_says_so(
     until = time.monotonic() + 20
     while not (part.exists() and part.stat().st_size == 200_000) and time.monotonic() < until:
         time.sleep(0.02)
-    os.kill(process.pid, signal.SIGINT)
+    for each in signals:
+        os.kill(process.pid, each)
     out, err = process.communicate(timeout=20)
-    assert process.returncode == 130
+    assert process.returncode == code
     said = out if as_json else err
+    assert text in said
+    assert b"interrupted-by-user" in said
     assert b"it resumes from a.bin.part (200000 bytes)" in said
     assert b"Traceback" not in err
     assert part.stat().st_size == 200_000
     assert not (folder / "a.bin").exists()
+
+
+def test_a_signal_that_is_ignored_stays_so(peer: StartPeer, folder: Path) -> None:
+    going_on = threading.Event()
+
+    def handler(exchange: Exchange) -> None:
+        exchange.send(response(CONTENT, length=400_000))
+        going_on.wait(20)
+        exchange.send(CONTENT)
+
+    process = subprocess.Popen(
+        command("get", f"{peer(handler).url}/a.bin"),
+        stderr=subprocess.PIPE,
+        env=environment(),
+        preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN),  # noqa: PLW1509 - as nohup
+    )
+    part, until = folder / "a.bin.part", time.monotonic() + 20
+    while not part.exists() and time.monotonic() < until:
+        time.sleep(0.02)
+    os.kill(process.pid, signal.SIGHUP)
+    going_on.set()
+    process.communicate(timeout=20)
+    assert process.returncode == 0
+    assert (folder / "a.bin").stat().st_size == 400_000
 
 
 def test_a_reader_that_leaves_ends_it_quietly(peer: StartPeer, folder: Path) -> None:

@@ -242,7 +242,10 @@ def test_several_as_json_are_one_object_each(peer: StartPeer, folder: Path) -> N
     assert ran.err == ""
 
 
-def test_ctrl_c_among_several_says_how_to_go_on(folder: Path) -> None:
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_ctrl_c_among_several_says_how_to_go_on(
+    number: signal.Signals, code: int, folder: Path
+) -> None:
     for name in ("a.bin", "b.bin"):
         (folder / name).write_bytes(bytes(100_000))
     reached = threading.Event()
@@ -262,10 +265,10 @@ def test_ctrl_c_among_several_says_how_to_go_on(folder: Path) -> None:
             env=environment({"XDG_STATE_HOME": str(folder / "state")}),
         )
         assert reached.wait(20)
-        process.send_signal(signal.SIGINT)
+        process.send_signal(number)
         err = process.communicate(timeout=20)[1]
         stopped.set()
-    assert process.returncode == 130
+    assert process.returncode == code
     assert b"hint: Run it again for the files that were not printed" in err
     assert b"each goes on where it ended." in err
     assert b"Traceback" not in err

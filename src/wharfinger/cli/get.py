@@ -20,6 +20,7 @@ from wharfinger.cli.options import (
     retries_option,
     timeout_option,
 )
+from wharfinger.cli.stopping import stops_cleanly
 from wharfinger.errors import LocalFileError
 from wharfinger.units import show_size
 
@@ -73,6 +74,7 @@ if TYPE_CHECKING:
 @network_options
 @retries_option
 @credentials.server_options
+@stops_cleanly
 def command(
     *,
     url: str | None,

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import signal
 import sys
 from collections.abc import Mapping, Sequence
 from typing import Final
@@ -18,6 +19,7 @@ import click
 
 from wharfinger import names
 from wharfinger.cli import streams
+from wharfinger.cli.stopping import Stopped
 from wharfinger.cli.wording import for_terminal
 from wharfinger.errors import (
     EXIT_INTERRUPTED,
@@ -190,10 +192,13 @@ def _wrong_call(error: click.ClickException) -> int:
 def _interrupted(interrupt: BaseException) -> int:
     cause: BaseException | None = interrupt
     notes: list[str] = []
-    while cause is not None and not notes:
-        notes = list(getattr(cause, "__notes__", ()))
+    said, exit_code = "Interrupted.", EXIT_INTERRUPTED
+    while cause is not None:
+        notes = notes or list(getattr(cause, "__notes__", ()))
+        if isinstance(cause, Stopped):
+            said, exit_code = f"Stopped by {signal.Signals(cause.number).name}.", cause.exit_code
         cause = cause.__cause__ or cause.__context__
-    return _say_error("interrupted-by-user", "Interrupted.", " ".join(notes), EXIT_INTERRUPTED)
+    return _say_error("interrupted-by-user", said, " ".join(notes), exit_code)
 
 
 def _internal() -> int:

@@ -16,6 +16,7 @@ from wharfinger.cli.options import (
     timeout_option,
 )
 from wharfinger.cli.sending import Sending
+from wharfinger.cli.stopping import stops_cleanly
 from wharfinger.units import parse_size
 
 if TYPE_CHECKING:
@@ -80,6 +81,7 @@ if TYPE_CHECKING:
 @network_options
 @retries_option
 @credentials.server_options
+@stops_cleanly
 def command(
     *,
     files: tuple[str, ...],
