@@ -33,8 +33,8 @@ from wharfinger.stores.local import LocalPart
 OWNER = "user:1"
 
 
-class AwayOnce:
-    """A scanner that is away when it is asked first."""
+class FailsOnce:
+    """A scanner that breaks when it is asked first."""
 
     def __init__(self) -> None:
         self.asked = 0
@@ -42,18 +42,18 @@ class AwayOnce:
     def scan(self, stream: BinaryIO, size: int) -> Verdict:  # noqa: ARG002
         self.asked += 1
         if self.asked == 1:
-            raise Unavailable("The scanner is away.")
+            raise OSError("The scanner broke.")
         return Clean()
 
 
 def test_a_completion_that_failed_in_passing_can_be_asked_for_again(tmp_path: Path) -> None:
-    with make_wharf(tmp_path / "data", scanner=AwayOnce()) as wharf:
+    with make_wharf(tmp_path / "data", scanner=FailsOnce()) as wharf:
         upload = wharf.uploads.create(
             "files", protocol="tus", owner=OWNER, length=len(samples.TEXT)
         )
         with wharf.uploads.take(upload.id) as turn:
             turn.write(samples.TEXT)
-            with pytest.raises(Unavailable):
+            with pytest.raises(OSError, match="broke"):
                 turn.complete()
         with wharf.uploads.take(upload.id) as turn:
             assert turn.complete().state is FileState.READY

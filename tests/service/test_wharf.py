@@ -186,11 +186,17 @@ def test_what_a_scanner_finds_never_gets_an_id(tmp_path: Path) -> None:
         assert len(blobs_on_disk(tmp_path / "data")) == 1
 
 
-def test_nothing_is_accepted_while_the_scanner_is_away(tmp_path: Path) -> None:
+def test_what_comes_while_the_scanner_is_away_is_held_where_nobody_reads_it(tmp_path: Path) -> None:
     with make_wharf(tmp_path / "data", scanner=DownScanner()) as wharf:
-        with pytest.raises(Unavailable):
-            wharf.receive([b"good"], collection="files", name="a.txt")
-        assert blobs_on_disk(tmp_path / "data") == []
+        stored = wharf.receive([b"good"], collection="files", name="a.txt")
+        assert stored.state is FileState.HELD
+        assert wharf.info(stored.id).problem is not None
+        with pytest.raises(NotReady):
+            wharf.open_file(stored.id)
+        with pytest.raises(NotReady):
+            wharf.share(stored.id)
+        (kept,) = blobs_on_disk(tmp_path / "data")
+        assert "staging" in kept.parts
 
 
 def test_a_removed_file_is_gone_with_its_links(wharf: Wharf, tmp_path: Path) -> None:

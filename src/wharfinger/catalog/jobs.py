@@ -34,18 +34,13 @@ def enqueue(connection: Connection, file_ids: Iterable[str], kind: JobKind, at: 
 
 def lease(connection: Connection, worker: str, now: datetime, until: datetime) -> Job | None:
     """Take on the job that waits longest; None when none is due."""
-    next_one = (
-        select(jobs.c.seq)
-        .where(
-            jobs.c.parked.is_(False),
-            jobs.c.next_at <= to_millis(now),
-            or_(_FREE, jobs.c.leased_until <= to_millis(now)),
-        )
-        .order_by(jobs.c.next_at, jobs.c.seq)
-        .limit(1)
-        .scalar_subquery()
-    )
+    next_one = _due(now).order_by(jobs.c.next_at, jobs.c.seq).limit(1).scalar_subquery()
     return _leased(connection, jobs.c.seq == next_one, worker, until)
+
+
+def is_due(connection: Connection, now: datetime) -> bool:
+    """Return whether there is a job to take on."""
+    return connection.execute(_due(now).limit(1)).first() is not None
 
 
 def lease_of(connection: Connection, file_id: str, worker: str, until: datetime) -> Job | None:
@@ -107,6 +102,14 @@ def counts(connection: Connection) -> tuple[int, int]:
     waiting = connection.execute(total.where(jobs.c.parked.is_(False))).scalar_one()
     parked = connection.execute(total.where(jobs.c.parked.is_(True))).scalar_one()
     return int(waiting), int(parked)
+
+
+def _due(now: datetime) -> Any:
+    return select(jobs.c.seq).where(
+        jobs.c.parked.is_(False),
+        jobs.c.next_at <= to_millis(now),
+        or_(_FREE, jobs.c.leased_until <= to_millis(now)),
+    )
 
 
 def _leased(connection: Connection, which: Any, worker: str, until: datetime) -> Job | None:

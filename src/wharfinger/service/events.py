@@ -40,8 +40,21 @@ READY: Final = "file.ready"
 REFUSED: Final = "file.refused"
 REMOVED: Final = "file.removed"
 EXPIRED: Final = "file.expired"
+HELD: Final = "file.held"
+FAILED: Final = "file.failed"
+RELEASED: Final = "file.released"
 LINK_SPENT: Final = "link.spent"
-EVENT_TYPES: Final = (RECEIVED, READY, REFUSED, REMOVED, EXPIRED, LINK_SPENT)
+EVENT_TYPES: Final = (
+    RECEIVED,
+    READY,
+    HELD,
+    FAILED,
+    RELEASED,
+    REFUSED,
+    REMOVED,
+    EXPIRED,
+    LINK_SPENT,
+)
 
 # Old enough that whoever reads them now and then has seen them.
 KEPT: Final = timedelta(days=7)
@@ -148,9 +161,11 @@ class Events:
         stored: StoredFile,
         *types: str,
         link: Mapping[str, object] | None = None,
+        problem: Mapping[str, object] | None = None,
     ) -> None:
         """Record events of a file, in order, in the transaction that makes them happen."""
-        self._note(connection, types, stored.id, self._record(stored), link=link)
+        told = None if problem is None else {k: v for k, v in problem.items() if k != "facts"}
+        self._note(connection, types, stored.id, self._record(stored), link=link, problem=told)
 
     def note_refusal(
         self,

@@ -4,9 +4,10 @@ The invariants, in their order:
 
 1. Every byte passes inspection before it is written, and the first 8 KiB before
    anything is.
-2. `finish` syncs the bytes, asks the scanner, gives them their id in the store (durably),
-   and commits the record; only then it returns. A crash at any moment leaves either
-   nothing or a file without a record, which the sweep removes.
+2. `finish` syncs the bytes, has the whole judged, gives them their id in the store
+   (durably), and commits the record; only then it returns. A crash at any moment leaves
+   either nothing or a file without a record, which the sweep removes. Where the judgement
+   takes too long the bytes stay in staging, and are recorded as being checked.
 3. After a failure, at any point, nothing remains; `finish_all` is all or nothing.
 
 A reception is pushed by whoever has bytes, so a slow sender holds no thread. One thread
@@ -16,20 +17,22 @@ at a time uses it.
 from __future__ import annotations
 
 import contextlib
+import json
 import secrets
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from types import TracebackType
-from typing import TYPE_CHECKING, Protocol, Self, TypeAlias
+from typing import TYPE_CHECKING, Final, Protocol, Self, TypeAlias
 
-from wharfinger import scanners
-from wharfinger.catalog import Catalog, FileState, StoredFile
+from wharfinger.catalog import Catalog, FileState, Job, StoredFile
 from wharfinger.catalog import files as statements
-from wharfinger.errors import Infected, Rejected, Unscannable, UsageError
-from wharfinger.inspection import Facts, Inspection, extension_of_type
+from wharfinger.errors import Rejected, UsageError
+from wharfinger.inspection import Inspection, extension_of_type
 from wharfinger.names import judge
-from wharfinger.scanners import Scanner
+from wharfinger.service.checking import Checking
 from wharfinger.service.collections import Collection
+from wharfinger.service.judging import Held, Judgement, Passed, Staged, Unjudged
+from wharfinger.service.refusals import problem_of
 from wharfinger.service.usage import check_room
 from wharfinger.stores import Staging, Store
 from wharfinger.stores.base import Buffer
@@ -38,6 +41,11 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
 
+_STATES: Final = {
+    Passed: FileState.READY,
+    Held: FileState.HELD,
+    Unjudged: FileState.CHECKING,
+}
 Accepted: TypeAlias = Callable[["Connection", list[StoredFile]], None]
 """What is done in the transaction that records all files of a request."""
 
@@ -70,6 +78,7 @@ class Reception:
         self._store = store
         self._finish_all = finish_all
         self.accepted: Accepted | None = None
+        self._claimed = type
         self._inspection = Inspection(collection.policy, name=self.name, type=type, length=length)
         self._length = length
         self._room = room
@@ -97,7 +106,7 @@ class Reception:
                 self._stage().write(cleared)
         except BaseException as error:
             self.abort()
-            self._tell(error)
+            self.tell(error)
             raise
 
     def finish(self) -> StoredFile:
@@ -129,23 +138,28 @@ class Reception:
     ) -> None:
         self.abort()
 
-    def settle(self, scanner: Scanner | None) -> tuple[Staging, Facts]:
-        """Judge the whole and make it durable in staging. For `finish_all` alone."""
+    def settle(self) -> tuple[Staging, Staged]:
+        """Judge the stream to its end and make it durable in staging. For `finish_all` alone."""
         self._check_open()
         try:
             last, facts = self._inspection.finish()
-            staging = self._stage()
-            for cleared in last:
-                staging.write(cleared)
-            staging.sync()
-            if scanner is not None:
-                scan(scanner, staging)
         except Rejected as error:
-            self._tell(error)
+            self.tell(error)
             raise
-        return staging, facts
+        staging = self._stage()
+        for cleared in last:
+            staging.write(cleared)
+        staging.sync()
+        return staging, Staged(
+            open=staging.reader,
+            facts=facts,
+            policy=self.collection.policy,
+            name=self.name,
+            type=self._claimed,
+        )
 
-    def _tell(self, error: BaseException) -> None:
+    def tell(self, error: BaseException) -> None:
+        """Tell whoever wants to know that the file was refused."""
         if isinstance(error, Rejected) and self._refused is not None:
             self._refused(self, error)
 
@@ -160,14 +174,18 @@ class Reception:
 
 
 class Receivable(Protocol):
-    """What can become a file: `settle` judges it and makes it durable in staging."""
+    """What can become a file: `settle` makes it durable in staging, for its judgement."""
 
     name: str | None
     collection: Collection
     owner: str | None
 
-    def settle(self, scanner: Scanner | None) -> tuple[Staging, Facts]:
-        """Judge the whole; on return its bytes would survive a power cut."""
+    def settle(self) -> tuple[Staging, Staged]:
+        """Judge the stream to its end; on return its bytes would survive a power cut."""
+        ...
+
+    def tell(self, error: BaseException) -> None:
+        """Tell whoever wants to know that the file was refused."""
         ...
 
     def abort(self) -> None:
@@ -180,34 +198,64 @@ def finish_all(
     *,
     store: Store,
     catalog: Catalog,
-    scanner: Scanner | None,
+    checking: Checking,
     now: datetime,
     also: Callable[[Connection, StoredFile], None] | None = None,
 ) -> list[StoredFile]:
     """Accept several files or none of them; return their records in order.
 
+    What cannot be judged in time is recorded as being checked, what nobody can judge as held.
     `also` runs for each record in the transaction that holds them all.
     """
-    published: list[str] = []
+    placed: list[str] = []
     try:
-        settled = [(reception, *reception.settle(scanner)) for reception in receptions]
-        records = [_record(reception, facts, now) for reception, _, facts in settled]
-        for (_, staging, _), record in zip(settled, records, strict=True):
-            published.append(record.id)
-            store.publish(staging, record.id)
+        settled = [reception.settle() for reception in receptions]
+        judged = _judged(checking, receptions, [staged for _, staged in settled])
+        records = [
+            _record(reception, staged, one, now)
+            for reception, (_, staged), one in zip(receptions, settled, judged, strict=True)
+        ]
+        for (staging, _), record in zip(settled, records, strict=True):
+            placed.append(record.id)
+            if record.state is FileState.READY:
+                store.publish(staging, record.id)
+            else:
+                store.keep(staging, record.id)
         places = {reception.collection.name: reception.collection for reception in receptions}
         accepted = [one.accepted for one in receptions if isinstance(one, Reception)]
-        catalog.write(lambda connection: _add(connection, records, places, also, accepted))
+
+        def add(connection: Connection) -> list[Job | None]:
+            _add(connection, records, places, also, accepted)
+            return [
+                checking.enqueue(connection, record, one)
+                for record, one in zip(records, judged, strict=True)
+            ]
+
+        jobs = catalog.write(add)
     except BaseException:
-        for file_id in published:
+        for file_id in placed:
             # What cannot be removed now is a file without a record: the sweep finds it.
             with contextlib.suppress(OSError):
                 store.delete(file_id)
+                store.delete_part(file_id)
         raise
     finally:
         for reception in receptions:
             reception.abort()
+    for record, job, one in zip(records, jobs, judged, strict=True):
+        checking.go_on(record, job, one)
     return records
+
+
+def _judged(
+    checking: Checking, receptions: Sequence[Receivable], staged: Sequence[Staged]
+) -> list[Judgement]:
+    judgements = checking.judge_all(staged)
+    for reception, one in zip(receptions, judgements, strict=True):
+        if isinstance(one, Rejected):
+            reception.tell(one)
+            raise one
+    return [one for one in judgements if not isinstance(one, Rejected)]
 
 
 def _add(
@@ -229,30 +277,23 @@ def _add(
             then(connection, records)
 
 
-def _record(reception: Receivable, facts: Facts, now: datetime) -> StoredFile:
+def _record(
+    reception: Receivable, staged: Staged, judgement: Judgement, now: datetime
+) -> StoredFile:
     expires_in = reception.collection.expires_in
+    facts = staged.facts if isinstance(judgement, Unjudged) else judgement.facts
+    problem = judgement.problem if isinstance(judgement, Held) else None
     return StoredFile(
         id=secrets.token_hex(16),
         name=reception.name or f"file{extension_of_type(facts.type)}",
         size=facts.size,
         type=facts.type,
         sha256=facts.sha256,
-        state=FileState.READY,
+        state=_STATES[type(judgement)],
         collection=reception.collection.name,
         owner=reception.owner,
         created_at=now,
         expires_at=None if expires_in is None else now + timedelta(seconds=expires_in),
+        details=facts.details.describe(),
+        problem=None if problem is None else json.loads(problem_of(problem)),
     )
-
-
-def scan(scanner: Scanner, staging: Staging) -> None:
-    """Ask a scanner about staged bytes. Raises Infected, Unscannable."""
-    with staging.reader() as file:
-        verdict = scanner.scan(file, staging.size)
-    match verdict:
-        case scanners.Clean():
-            return
-        case scanners.Infected(name=name):
-            raise Infected(f"The scanner found {name!r}.")
-        case scanners.Unscannable(reason=reason):
-            raise Unscannable(f"The scanner could not read the file: {reason}.")

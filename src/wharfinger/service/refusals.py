@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import cache
 
 from wharfinger.catalog import Upload
@@ -24,12 +24,18 @@ def problem_of(error: WharfingerError) -> str:
 
 def error_of(upload: Upload) -> WharfingerError:
     """Return the error that ended a refused upload, to be raised again for whoever asks."""
-    document = json.loads(upload.problem or "{}")
-    kind = _kinds().get(document.get("code", ""), WharfingerError)
+    return error_of_problem(json.loads(upload.problem or "{}"))
+
+
+def error_of_problem(problem: Mapping[str, object] | None) -> WharfingerError:
+    """Return the error that a file or upload was refused with, to be raised again."""
+    document = problem or {}
+    kind = _kinds().get(str(document.get("code", "")), WharfingerError)
     error = kind.__new__(kind)
-    detail = str(document.get("detail", "The upload was refused."))
+    detail = str(document.get("detail", "It was refused."))
     error.args = (detail,)
-    vars(error).update(document.get("facts", {}), detail=detail)
+    facts = document.get("facts", {})
+    vars(error).update(facts if isinstance(facts, Mapping) else {}, detail=detail)
     error.advise(str(document.get("hint", "")))
     return error
 

@@ -22,6 +22,7 @@ from urllib.parse import unquote, urlsplit
 from wharfinger.errors import ConfigError
 from wharfinger.keys import refuse_unknown
 from wharfinger.names import show
+from wharfinger.service.checking_settings import CheckingSettings
 from wharfinger.service.collections import DEFAULT_COLLECTIONS, Collection
 from wharfinger.service.event_settings import EventSettings
 from wharfinger.service.limits import LimitSettings
@@ -39,6 +40,7 @@ SECTIONS: Final = (
     "delivery",
     "limits",
     "receiving",
+    "checking",
     "events",
 )
 # Sections that the design names and this version does not serve yet: an error says so.
@@ -70,6 +72,7 @@ class WharfSettings:
             then. None: they are sent from here.
         limits: how much one token, address or link may do in a time.
         patience: how long is waited for the bytes of an upload.
+        checking: how files are checked, and how long uploads wait for that.
         events: where events are sent.
 
     Raises:
@@ -87,6 +90,7 @@ class WharfSettings:
     offload: Offload | None = None
     limits: LimitSettings = field(default_factory=LimitSettings)
     patience: Patience = field(default_factory=Patience)
+    checking: CheckingSettings = field(default_factory=CheckingSettings)
     events: EventSettings = field(default_factory=EventSettings)
 
     def __post_init__(self) -> None:
@@ -154,6 +158,7 @@ class WharfSettings:
             offload=offload,  # type: ignore[arg-type]
             limits=LimitSettings.from_mapping(section(tables, "limits", None)),
             patience=Patience.from_mapping(section(tables, "receiving", None)),
+            checking=CheckingSettings.from_mapping(section(tables, "checking", None)),
             events=EventSettings.from_mapping(section(tables, "events", None)),
         )
 

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Final
 from wharfinger.catalog import Catalog, FileState, StoredFile, UploadState
 from wharfinger.catalog import claims as claim_statements
 from wharfinger.catalog import files as file_statements
+from wharfinger.catalog import jobs as job_statements
 from wharfinger.catalog import links as link_statements
 from wharfinger.catalog import replies as reply_statements
 from wharfinger.catalog import uploads as upload_statements
@@ -110,10 +111,12 @@ def end_file(
         if ended and stored is not None:
             note(connection, replace(stored, state=state))
         link_statements.remove_of_file(connection, file_id)
+        job_statements.forget(connection, file_id)
         return ended
 
     ended = catalog.write(end, revokes=True)
     store.delete(file_id)
+    store.delete_part(file_id)
     return ended
 
 
@@ -145,7 +148,11 @@ def _end_uploads(catalog: Catalog, store: Store, now: datetime) -> int:
 
 
 def _remove_parts(catalog: Catalog, store: Store, ids: list[str]) -> int:
-    living = catalog.read(lambda connection: upload_statements.living(connection, ids))
+    living = catalog.read(
+        lambda connection: (
+            upload_statements.living(connection, ids) | file_statements.staged_ids(connection, ids)
+        )
+    )
     return sum(store.delete_part(upload_id) for upload_id in ids if upload_id not in living)
 
 

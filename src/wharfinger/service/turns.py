@@ -56,6 +56,7 @@ class House:
         check_quota: raises QuotaExceeded when an upload has no room.
         check_growth: the same for one that has begun, of so many bytes.
         refused: is told in the transaction that ends an upload with a refusal.
+        verdict: waits a while for the checks of a file; raises Rejected when they refused it.
     """
 
     catalog: Callable[[], Catalog]
@@ -67,6 +68,7 @@ class House:
     check_quota: Callable[[Connection, Upload], None]
     check_growth: Callable[[Connection, Upload, int], None]
     refused: Callable[[Connection, Upload, WharfingerError], None]
+    verdict: Callable[[StoredFile], StoredFile]
 
 
 class AtHand:
@@ -302,7 +304,7 @@ class Turn:
                     raise
             hand.part.discard()
             self._over()
-            return stored
+        return self._house.verdict(stored)
 
     def refuse(self, error: WharfingerError) -> None:
         """End the upload for good: whoever asks from now on is told this error."""

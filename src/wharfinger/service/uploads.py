@@ -97,6 +97,7 @@ class Uploads:
             returns which others lose theirs.
         check_link: raises QuotaExceeded when an upload of a link may not come to this length.
         refused: is told in the transaction that ends an upload with a refusal.
+        verdict: waits a while for the checks of a file; raises Rejected when they refused it.
     """
 
     def __init__(
@@ -112,6 +113,7 @@ class Uploads:
         reserve: Reserve,
         check_link: CheckLink,
         refused: Callable[[Connection, Upload, WharfingerError], None],
+        verdict: Callable[[StoredFile], StoredFile],
     ) -> None:
         self._catalog = catalog
         self._store = store
@@ -133,6 +135,7 @@ class Uploads:
             check_quota=self._check_length,
             check_growth=self._check_growth,
             refused=refused,
+            verdict=verdict,
         )
 
     def create(

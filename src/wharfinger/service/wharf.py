@@ -32,8 +32,10 @@ from wharfinger.errors import (
 )
 from wharfinger.scanners import Scanner
 from wharfinger.service import keyring
+from wharfinger.service.checking import Checking
 from wharfinger.service.collections import Collection
-from wharfinger.service.events import EXPIRED, LINK_SPENT, READY, RECEIVED, REMOVED, Events
+from wharfinger.service.events import EXPIRED, HELD, LINK_SPENT, READY, RECEIVED, REMOVED, Events
+from wharfinger.service.judging import Judge
 from wharfinger.service.limits import Limiter, LimitSettings
 from wharfinger.service.links import DEFAULT_EXPIRES_IN, Links
 from wharfinger.service.living import Living
@@ -41,6 +43,7 @@ from wharfinger.service.pacing import Pace
 from wharfinger.service.receiving import Reception, finish_all
 from wharfinger.service.replies import Replies
 from wharfinger.service.settings import Offload, WharfSettings, read_toml
+from wharfinger.service.settling import Settling
 from wharfinger.service.sweeping import SweepReport, end_file, sweep
 from wharfinger.service.tokens import Tokens
 from wharfinger.service.upload_links import UploadLinks
@@ -87,7 +90,6 @@ class Wharf:
     ) -> None:
         self.settings = settings
         self._given_store = store
-        self._scanner = scanner
         clock = _seconds(now)
         now = _in_millis(now)
         self._now = now
@@ -115,6 +117,25 @@ class Wharf:
             settings.collections,
             settings.public_url or "",
         )
+        self.checking = Checking(
+            settings.checking,
+            judge=Judge(
+                scanner,
+                when_down="hold",
+                when_unscannable="refuse",
+            ),
+            settling=Settling(
+                catalog=lambda: self._open().catalog,
+                store=lambda: self._open().store,
+                now=now,
+                note=self.events.note,
+            ),
+            catalog=lambda: self._open().catalog,
+            store=lambda: self._open().store,
+            living=lambda: self._open().living,
+            policy=lambda collection: self.collection(collection).policy,
+            now=now,
+        )
         self.uploads = Uploads(
             catalog=lambda: self._open().catalog,
             store=lambda: self._open().store,
@@ -126,6 +147,7 @@ class Wharf:
             reserve=self.upload_links.reserve,
             check_link=self.upload_links.check_growth,
             refused=self._note_refused_upload,
+            verdict=self.checking.verdict,
         )
         self.replies = Replies(lambda: self._open().catalog, lambda: self._open().living, now)
         self.links = Links(
@@ -239,7 +261,7 @@ class Wharf:
             [whole],
             store=parts.store,
             catalog=parts.catalog,
-            scanner=self._scanner,
+            checking=self.checking,
             now=self._now(),
             also=recorded,
         )
@@ -253,14 +275,15 @@ class Wharf:
         parts = self._open()
         # Those of one request came by one link, or by none.
         link_id = receptions[0].link_id if receptions else None
-        return finish_all(
+        stored = finish_all(
             receptions,
             store=parts.store,
             catalog=parts.catalog,
-            scanner=self._scanner,
+            checking=self.checking,
             now=self._now(),
             also=lambda connection, stored: self._note_received(connection, stored, link_id),
         )
+        return self.checking.verdicts(stored)
 
     def receive(
         self,
@@ -310,7 +333,7 @@ class Wharf:
         """
         stored = file if isinstance(file, StoredFile) else self.info(file)
         if stored.state is not FileState.READY:
-            raise NotReady(f"The file is {stored.state.value}; only ready files are handed out.")
+            raise _not_ready(stored)
         opened = self._open().store.open(stored.id)
         size = opened.seek(0, os.SEEK_END)
         if size != stored.size:
@@ -510,6 +533,8 @@ class Wharf:
         """Finish what was begun and let go of everything. The service cannot be used afterwards."""
         with self._opening:
             self._closed = True
+        self.checking.close()
+        with self._opening:
             self.uploads.close()
             if self._parts is not None and self._parts.pid == os.getpid():
                 self._parts.catalog.close()
@@ -538,8 +563,8 @@ class Wharf:
         if link_id is not None:
             self.upload_links.count(connection, link_id, stored)
             link = {"id": link_id}
-        types = (RECEIVED, READY) if stored.state is FileState.READY else (RECEIVED,)
-        self.events.note(connection, stored, *types, link=link)
+        more = {FileState.READY: (READY,), FileState.HELD: (HELD,)}.get(stored.state, ())
+        self.events.note(connection, stored, RECEIVED, *more, link=link, problem=stored.problem)
 
     def _note_refusal(self, reception: Reception, error: Rejected) -> None:
         self._open().catalog.write(
@@ -618,6 +643,12 @@ class Wharf:
         with os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT, 0o600), "a") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             yield
+
+
+def _not_ready(stored: StoredFile) -> NotReady:
+    if stored.problem is None:
+        return NotReady(f"The file is {stored.state.value}; only ready files are handed out.")
+    return NotReady(f"The file is {stored.state.value}: {stored.problem['detail']}")
 
 
 def _seconds(now: Callable[[], datetime]) -> Callable[[], float]:

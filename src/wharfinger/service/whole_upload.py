@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 from wharfinger.catalog import StoredFile, Upload
 from wharfinger.errors import IntegrityError
-from wharfinger.inspection import Facts, Inspection
-from wharfinger.scanners import Scanner
+from wharfinger.inspection import Inspection
 from wharfinger.service.collections import Collection
-from wharfinger.service.receiving import scan
+from wharfinger.service.judging import Staged
 from wharfinger.stores import Part
 from wharfinger.units import MIB
 
@@ -43,8 +42,8 @@ class WholeUpload:
         self._part = part
         self._inspection = inspection
 
-    def settle(self, scanner: Scanner | None) -> tuple[Part, Facts]:
-        """Judge the whole, which is synced already."""
+    def settle(self) -> tuple[Part, Staged]:
+        """Judge the stream to its end; it is synced already."""
         part, upload = self._part, self.upload
         part.cut(upload.offset)
         inspection = self._inspection
@@ -59,9 +58,16 @@ class WholeUpload:
             raise IntegrityError(
                 f"The content has the SHA-256 {facts.sha256}, not {upload.digest} as was declared."
             )
-        if scanner is not None:
-            scan(scanner, part)
-        return part, facts
+        return part, Staged(
+            open=part.reader,
+            facts=facts,
+            policy=self.collection.policy,
+            name=upload.name,
+            type=upload.type,
+        )
+
+    def tell(self, error: BaseException) -> None:
+        """Do nothing: whoever completes an upload records why it was refused."""
 
     def abort(self) -> None:
         """Do nothing: what was staged stays, so that the completion can be asked for again."""

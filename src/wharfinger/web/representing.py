@@ -9,7 +9,10 @@ from wharfinger.web.requests import RequestHead
 
 
 def file_record(stored: StoredFile, base: str) -> dict[str, object]:
-    """Return a file's record; `base` is what stands before "/files/…"."""
+    """Return a file's record; `base` is what stands before "/files/…".
+
+    "details" and "problem" are there when there is something to tell.
+    """
     return {
         "id": stored.id,
         "name": stored.name,
@@ -21,6 +24,7 @@ def file_record(stored: StoredFile, base: str) -> dict[str, object]:
         "created_at": timestamp(stored.created_at),
         "expires_at": None if stored.expires_at is None else timestamp(stored.expires_at),
         "url": f"{base}/files/{stored.id}",
+        **_about(stored),
     }
 
 
@@ -33,7 +37,16 @@ def file_receipt(stored: StoredFile) -> dict[str, object]:
         "sha256": stored.sha256,
         "state": stored.state.value,
         "received_at": timestamp(stored.created_at),
+        **_about(stored),
     }
+
+
+def _about(stored: StoredFile) -> dict[str, object]:
+    """Return what a look at the content found, and why it is not handed out."""
+    told: dict[str, object] = {"details": dict(stored.details)} if stored.details else {}
+    if stored.problem is not None:
+        told["problem"] = {key: stored.problem[key] for key in ("code", "detail")}
+    return told
 
 
 def link_record(link: Link, url: str) -> dict[str, object]:

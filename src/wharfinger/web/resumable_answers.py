@@ -53,7 +53,7 @@ def stored_answer(asked: Asked, stored: StoredFile, link_id: str | None) -> Answ
 
     To whoever sends by a link it is a receipt.
     """
-    if stored.state not in {FileState.READY, FileState.CHECKING}:
+    if stored.state not in {FileState.READY, FileState.CHECKING, FileState.HELD}:
         raise NotReady(f"The file is {stored.state.value}.")
     where: HeaderPairs = ()
     if link_id is None:

@@ -1,0 +1,361 @@
+"""`Checking`: files are judged on a few threads, and whoever needs the verdict waits for it.
+
+A file is judged while its upload waits. When that takes longer than anybody should wait, the
+file is recorded as being checked, together with a job that this process has taken on; the
+judgement goes on, and settles the file when it comes. A job whose process died is done again by
+another one, or by `wharf worker`. Nothing of a file can be read before it is settled.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import threading
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
+from datetime import datetime, timedelta
+from functools import partial
+from typing import TYPE_CHECKING, Final
+
+from wharfinger.catalog import Catalog, FileState, Job, JobKind, StoredFile
+from wharfinger.catalog import files as file_statements
+from wharfinger.catalog import jobs as job_statements
+from wharfinger.errors import NotFound, NotReady, Rejected, UsageError, WharfingerError
+from wharfinger.inspection import Details, Facts
+from wharfinger.policy import Policy
+from wharfinger.service.checking_settings import CheckingSettings
+from wharfinger.service.judging import Held, Judge, Judgement, Passed, Staged, Unjudged
+from wharfinger.service.living import Living
+from wharfinger.service.refusals import error_of_problem
+from wharfinger.service.settling import LeaseLost, Settling
+from wharfinger.stores import Store
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
+log = logging.getLogger("wharfinger")
+
+# How often a process looks for jobs that others left behind.
+_LOOK_SECONDS: Final = 5.0
+# A scanner that is away is asked again after this, and then less and less often.
+_SOON: Final = timedelta(seconds=2)
+# How often a request that waits looks whether another process has settled its file.
+_ASK_SECONDS: Final = 0.1
+
+
+class Checking:
+    """The checks of one service, in one process.
+
+    Args:
+        settings: how many at a time, and how long they may take.
+        judge: says what is to become of a file.
+        settling: makes it come true.
+        catalog: returns the open catalog.
+        store: returns the open store.
+        living: returns who this process is.
+        policy: returns the policy of a collection; raises NotFound.
+        now: the clock.
+    """
+
+    def __init__(
+        self,
+        settings: CheckingSettings,
+        *,
+        judge: Judge,
+        settling: Settling,
+        catalog: Callable[[], Catalog],
+        store: Callable[[], Store],
+        living: Callable[[], Living],
+        policy: Callable[[str], Policy],
+        now: Callable[[], datetime],
+    ) -> None:
+        self.settings = settings
+        self._judge = judge
+        self._settling = settling
+        self._catalog = catalog
+        self._store = store
+        self._living = living
+        self._policy = policy
+        self._now = now
+        self._starting = threading.Lock()
+        self._pid = 0
+        self._pool: ThreadPoolExecutor | None = None
+        self._looking: threading.Thread | None = None
+        self._stop = threading.Event()
+
+    # --- while an upload waits ----------------------------------------------------------------
+
+    def judge_all(self, files: Sequence[Staged]) -> list[Judgement | Rejected]:
+        """Return what is to become of the files of one request, as far as that is known in time.
+
+        Raises:
+            Unavailable: the scanner is away, and nothing is held.
+        """
+        if all(self._judge.is_quick(staged) for staged in files):
+            return [
+                _now_or_rejected(partial(self._judge.judge, staged, staged.open()))
+                for staged in files
+            ]
+        if not self.settings.workers:
+            return [Unjudged(None) for _ in files]
+        pool = self._begin()
+        # Opened here: when a thread comes to it, the upload may have let go of its own.
+        futures = [pool.submit(self._judge.judge, staged, staged.open()) for staged in files]
+        wait(futures, timeout=self.settings.wait)
+        return [
+            _now_or_rejected(future.result) if future.done() else Unjudged(future)
+            for future in futures
+        ]
+
+    def enqueue(
+        self, connection: Connection, stored: StoredFile, judgement: Judgement
+    ) -> Job | None:
+        """Record with the file that it is still to be judged; return the job if this process does it."""
+        now = self._now()
+        match judgement:
+            case Passed() | Held(again=False):
+                return None
+            case Held():
+                job_statements.enqueue(connection, [stored.id], JobKind.CHECK, now + _SOON)
+                return None
+            case Unjudged(future):
+                job_statements.enqueue(connection, [stored.id], JobKind.CHECK, now)
+                if future is None:
+                    return None
+                until = now + timedelta(seconds=self.settings.deadline)
+                return job_statements.lease_of(connection, stored.id, self._living().name, until)
+
+    def go_on(self, stored: StoredFile, job: Job | None, judgement: Judgement) -> None:
+        """Settle a recorded file when its judgement comes."""
+        if job is not None and isinstance(judgement, Unjudged) and judgement.future is not None:
+            judgement.future.add_done_callback(
+                lambda future: self._settle(stored, job, future.result)
+            )
+
+    def verdict(self, stored: StoredFile) -> StoredFile:
+        """Return the record once the file is checked, or as it is when that takes too long.
+
+        Raises:
+            Rejected: the file was refused.
+        """
+        stored = self._settled(stored, time.monotonic() + self.settings.wait)
+        if stored.state is FileState.REFUSED:
+            raise error_of_problem(stored.problem)
+        return stored
+
+    def verdicts(self, files: Sequence[StoredFile]) -> list[StoredFile]:
+        """Return the records of the files of one request likewise; of several each has its own.
+
+        Raises:
+            Rejected: the only one was refused.
+        """
+        if len(files) == 1:
+            return [self.verdict(files[0])]
+        until = time.monotonic() + self.settings.wait
+        return [self._settled(stored, until) for stored in files]
+
+    # --- jobs ---------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Do, from now on, the jobs that nobody does. Harmless when called twice."""
+        if self.settings.workers:
+            self._begin()
+
+    def run(self, *, until_idle: bool = True, stop: threading.Event | None = None) -> int:
+        """Do jobs on this thread: those that are due, or until `stop` is set; return how many."""
+        stop = self._stop if stop is None else stop
+        done = 0
+        while not stop.is_set():
+            if self._one():
+                done += 1
+            elif until_idle:
+                break
+            else:
+                stop.wait(_LOOK_SECONDS)
+        return done
+
+    def rescan(self, *, collection: str | None = None, since: datetime | None = None) -> int:
+        """Have ready files scanned again, and held ones checked again; return how many.
+
+        Raises:
+            UsageError: the service has no scanner.
+        """
+        if self._judge.scanner is None:
+            raise UsageError(
+                "There is no scanner to ask.", hint="Name one in [scan] of the configuration file."
+            )
+        now = self._now()
+
+        def enqueue(connection: Connection) -> int:
+            count = 0
+            for states, kind in (
+                ((FileState.READY,), JobKind.RESCAN),
+                ((FileState.HELD, FileState.FAILED), JobKind.CHECK),
+            ):
+                found = file_statements.in_state(
+                    connection, states, collection=collection, since=since
+                )
+                job_statements.enqueue(connection, [one.id for one in found], kind, now)
+                count += len(found)
+            return count
+
+        return self._catalog().write(enqueue)
+
+    def release(self, file_id: str, *, reason: str, by: str) -> StoredFile:
+        """Hand a held file out after all, because a person looked at it and says so.
+
+        Raises:
+            NotFound: there is no such file.
+            NotReady: it is not held.
+            UsageError: no reason is given.
+        """
+        if not reason.strip():
+            raise UsageError("A held file is released for a reason; none is given.")
+        stored = self._find(file_id)
+        if stored.state not in (FileState.HELD, FileState.FAILED):
+            raise NotReady(f"The file is {stored.state.value}; only held files are released.")
+        try:
+            released = self._settling.released(stored, reason.strip(), by)
+        except LeaseLost:
+            raise NotReady("The file has just been settled by a check.") from None
+        log.warning("file %s was released by %s: %s", file_id, by, reason.strip())
+        return released
+
+    def counts(self) -> tuple[int, int]:
+        """Return how many checks wait or go on, and how many were given up."""
+        return self._catalog().read(job_statements.counts)
+
+    def close(self) -> None:
+        """Let no check begin any more, and wait for those that run."""
+        self._stop.set()
+        with self._starting:
+            pool, self._pool = self._pool, None
+            looking, self._looking = self._looking, None
+            if self._pid != os.getpid():  # a child has none of its parent's threads
+                return
+        if looking is not None and looking is not threading.current_thread():
+            looking.join()
+        if pool is not None:
+            pool.shutdown(cancel_futures=True)
+        self._judge.close()
+
+    # --- inside -------------------------------------------------------------------------------
+
+    def _begin(self) -> ThreadPoolExecutor:
+        with self._starting:
+            if self._pool is None or self._pid != os.getpid():
+                self._pid = os.getpid()
+                self._pool = ThreadPoolExecutor(
+                    self.settings.workers, thread_name_prefix="wharfinger-check"
+                )
+                self._looking = threading.Thread(
+                    target=self._look, name="wharfinger-jobs", daemon=True
+                )
+                self._looking.start()
+            return self._pool
+
+    def _look(self) -> None:
+        while not self._stop.is_set():
+            try:
+                self.run()
+            except (WharfingerError, OSError) as error:
+                log.error("jobs could not be done and are tried again: %s", error)  # noqa: TRY400
+            self._stop.wait(_LOOK_SECONDS)
+
+    def _one(self) -> bool:
+        """Do one job; return whether there was one."""
+        now, living = self._now(), self._living()
+        until = now + timedelta(seconds=self.settings.deadline)
+        dead = [
+            worker
+            for worker in self._catalog().read(job_statements.workers)
+            if not living.is_alive(worker)
+        ]
+
+        def lease(connection: Connection) -> Job | None:
+            for worker in dead:
+                job_statements.release(connection, worker)
+            return job_statements.lease(connection, living.name, now, until)
+
+        if not dead and not self._catalog().read(
+            lambda connection: job_statements.is_due(connection, now)
+        ):
+            return False
+        job = self._catalog().write(lease)
+        if job is None:
+            return False
+        try:
+            stored = self._find(job.file_id)
+        except NotFound:
+            self._catalog().write(lambda connection: job_statements.done(connection, job))
+            return True
+        if job.kind is JobKind.RESCAN:
+            self._settle(stored, job, lambda: self._scan_again(stored))
+        else:
+            self._settle(stored, job, lambda: self._check_again(stored))
+        return True
+
+    def _settle(self, stored: StoredFile, job: Job, judgement: Callable[[], Passed | Held]) -> None:
+        """Judge a file and settle it; whatever goes wrong is in the log and on the job."""
+        try:
+            try:
+                match judgement():
+                    case Passed() as passed if job.kind is JobKind.CHECK:
+                        self._settling.passed(stored, passed, job)
+                    case Held() as held if job.kind is JobKind.CHECK or held.again:
+                        self._settling.held(stored, held, job)
+                    case _:
+                        self._catalog().write(
+                            lambda connection: job_statements.done(connection, job)
+                        )
+            except Rejected as error:
+                self._settling.refused(stored, error, job)
+            except LeaseLost:
+                log.info("file %s was settled by somebody else", stored.id)
+            except Exception as error:  # noqa: BLE001 - one file's check harms no other
+                self._settling.failed(stored, error, job)
+        except Exception:
+            log.exception("the check of file %s could not be recorded", stored.id)
+
+    def _check_again(self, stored: StoredFile) -> Passed | Held:
+        part = self._store().open_part(stored.id)
+        with contextlib.closing(part):
+            staged = Staged(
+                open=part.reader,
+                facts=_facts_of(stored),
+                policy=self._policy(stored.collection),
+                name=stored.name,
+                type=None,
+            )
+            return self._judge.judge(staged, staged.open())
+
+    def _scan_again(self, stored: StoredFile) -> Passed | Held:
+        with self._store().open(stored.id) as file:
+            return self._judge.scan(file, _facts_of(stored))
+
+    def _settled(self, stored: StoredFile, until: float) -> StoredFile:
+        if self.settings.workers:  # what this process judges was waited for already
+            return stored
+        while stored.state is FileState.CHECKING and time.monotonic() < until:
+            time.sleep(_ASK_SECONDS)
+            stored = self._find(stored.id)
+        return stored
+
+    def _find(self, file_id: str) -> StoredFile:
+        stored = self._catalog().read(lambda connection: file_statements.find(connection, file_id))
+        if stored is None or stored.state in file_statements.ENDED:
+            raise NotFound
+        return stored
+
+
+def _now_or_rejected(judge: Callable[[], Passed | Held]) -> Judgement | Rejected:
+    try:
+        return judge()
+    except Rejected as error:
+        return error
+
+
+def _facts_of(stored: StoredFile) -> Facts:
+    return Facts(size=stored.size, type=stored.type, sha256=stored.sha256, details=Details())

@@ -1,0 +1,131 @@
+"""The judgement of one staged file: its whole content, then the scanner.
+
+There are three ends. It passed; or it is refused, which is an error; or nobody can say, and
+then it is held or refused as the operator chose. A scanner that is away never makes it clean.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import Future
+from dataclasses import dataclass
+from typing import BinaryIO, Final, Literal, TypeAlias
+
+from wharfinger import scanners
+from wharfinger.checking import Checker
+from wharfinger.errors import Infected, Unavailable, Unscannable
+from wharfinger.inspection import Facts
+from wharfinger.inspection.media_types import Family, kind_of_type
+from wharfinger.policy import Policy
+from wharfinger.scanners import Scanner
+from wharfinger.units import MIB
+
+OnDoubt: TypeAlias = Literal["hold", "refuse"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Staged:
+    """A whole file that waits to be judged: `open` returns its bytes, `type` was claimed."""
+
+    open: Callable[[], BinaryIO]
+    facts: Facts
+    policy: Policy
+    name: str | None
+    type: str | None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Passed:
+    """Nothing is against the file."""
+
+    facts: Facts
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Held:
+    """Nobody can say, because of `problem`; with `again` it is worth asking later."""
+
+    facts: Facts
+    problem: Unavailable | Unscannable
+    again: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Unjudged:
+    """The judgement goes on, or is another process's: `future` is None then."""
+
+    future: Future[Passed | Held] | None
+
+
+Judgement: TypeAlias = Passed | Held | Unjudged
+
+# Families whose content is decoded or unpacked.
+_LOOKED_INTO: Final = frozenset({Family.IMAGE, Family.DOCUMENT, Family.ARCHIVE})
+_QUICK_SIZE: Final = 32 * MIB
+_DOWN: Final = "The scanner is away, so that nobody can say whether the file is clean."
+
+
+class Judge:
+    """Judges staged files. Safe to use from any thread.
+
+    Args:
+        scanner: asked about every file; None for none.
+        when_down: whether a file is held or refused while the scanner is away.
+        when_unscannable: the same for a file that the scanner cannot read.
+    """
+
+    def __init__(
+        self, scanner: Scanner | None, *, when_down: OnDoubt, when_unscannable: OnDoubt
+    ) -> None:
+        self.scanner = scanner
+        self._when_down = when_down
+        self._when_unscannable = when_unscannable
+        self._checker = Checker()
+
+    def is_quick(self, staged: Staged) -> bool:
+        """Return whether the judgement is a matter of milliseconds: no thread is needed for it."""
+        if self.scanner is not None:
+            return False
+        kind = kind_of_type(staged.facts.type)
+        if kind is None or not staged.policy.check_content:
+            return True
+        return kind.family not in _LOOKED_INTO and staged.facts.size <= _QUICK_SIZE
+
+    def judge(self, staged: Staged, file: BinaryIO) -> Passed | Held:
+        """Return what is to become of a file, which `staged.open` returned; it is closed.
+
+        Raises:
+            Rejected: its content breaks the policy, or the scanner found something.
+            Unavailable: the scanner is away, and nothing is held.
+        """
+        with file:
+            facts = self._checker.check(
+                file, staged.facts, policy=staged.policy, name=staged.name, type=staged.type
+            )
+            return self.scan(file, facts)
+
+    def scan(self, file: BinaryIO, facts: Facts) -> Passed | Held:
+        """Ask the scanner alone. Raises as `judge` does."""
+        if self.scanner is None:
+            return Passed(facts=facts)
+        file.seek(0)
+        try:
+            verdict = self.scanner.scan(file, facts.size)
+        except Unavailable as error:
+            if self._when_down == "refuse":
+                raise
+            return Held(facts=facts, problem=Unavailable(_DOWN, hint=error.hint), again=True)
+        match verdict:
+            case scanners.Clean():
+                return Passed(facts=facts)
+            case scanners.Infected(name=name):
+                raise Infected(f"The scanner found {name!r}.")
+            case scanners.Unscannable(reason=reason):
+                problem = Unscannable(f"The scanner could not read the file: {reason}.")
+                if self._when_unscannable == "refuse":
+                    raise problem
+                return Held(facts=facts, problem=problem, again=False)
+
+    def close(self) -> None:
+        """End the decoders' processes."""
+        self._checker.close()

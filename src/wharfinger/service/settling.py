@@ -1,0 +1,214 @@
+"""What a judgement makes of a file that was waiting for it.
+
+The bytes rest in staging under the file's id. Passed: they are published, then the record
+says so, then the staged name goes; a crash in between is made good by whoever does the job
+next. Refused: the record says why, with it the upload and the links, then the bytes go. All of
+it only while the record stands where it stood, and only with the newest lease of the job.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Final, Protocol
+
+from wharfinger.catalog import Catalog, FileState, Job, JobKind, StoredFile
+from wharfinger.catalog import files as file_statements
+from wharfinger.catalog import jobs as job_statements
+from wharfinger.catalog import links as link_statements
+from wharfinger.catalog import uploads as upload_statements
+from wharfinger.errors import NotFound, WharfingerError
+from wharfinger.service.events import FAILED, HELD, READY, REFUSED, RELEASED
+from wharfinger.service.judging import Held, Passed
+from wharfinger.service.refusals import problem_of
+from wharfinger.stores import Store
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
+log = logging.getLogger("wharfinger")
+
+# A file whose check failed so often is given up: somebody has to look at it.
+MOST_TRIES: Final = 5
+_LONGEST_WAIT: Final = 300.0
+
+
+class Note(Protocol):
+    """Records events of a file in the transaction that makes them happen: `Events.note`."""
+
+    def __call__(
+        self,
+        connection: Connection,
+        stored: StoredFile,
+        *types: str,
+        problem: Mapping[str, object] | None = None,
+    ) -> None:
+        """Record them."""
+        ...
+
+
+class LeaseLost(Exception):
+    """Somebody else does the job by now, or the file is not what it was."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Settling:
+    """Settles files of one service."""
+
+    catalog: Callable[[], Catalog]
+    store: Callable[[], Store]
+    now: Callable[[], datetime]
+    note: Note
+
+    def passed(self, stored: StoredFile, judgement: Passed, job: Job | None) -> StoredFile:
+        """Make a staged file one that is handed out. Raises LeaseLost."""
+        facts = judgement.facts
+        ready = replace(
+            stored,
+            type=facts.type,
+            size=facts.size,
+            sha256=facts.sha256,
+            details=facts.details.describe(),
+            state=FileState.READY,
+            problem=None,
+        )
+        self._publish(stored)
+        self._settle(ready, stored.state, job, READY)
+        return ready
+
+    def released(self, stored: StoredFile, reason: str, by: str) -> StoredFile:
+        """Make a held file one that is handed out, because a person says so. Raises LeaseLost."""
+        ready = replace(stored, state=FileState.READY, problem=None)
+        self._publish(stored)
+
+        def settle(connection: Connection) -> None:
+            if not file_statements.settle(connection, ready, stored.state):
+                raise LeaseLost
+            job_statements.forget(connection, stored.id)
+            told = {"code": "released", "detail": reason, "by": by}
+            self.note(connection, ready, RELEASED, READY, problem=told)
+
+        self.catalog().write(settle)
+        self.store().delete_part(stored.id)
+        return ready
+
+    def held(self, stored: StoredFile, judgement: Held, job: Job) -> None:
+        """Keep a file that nobody can judge where nobody can read it. Raises LeaseLost."""
+        problem = json.loads(problem_of(judgement.problem))
+        held = replace(
+            stored,
+            type=judgement.facts.type,
+            details=judgement.facts.details.describe(),
+            state=FileState.HELD,
+            problem=problem,
+        )
+
+        def settle(connection: Connection) -> None:
+            if not self._put_back(connection, job, judgement):
+                raise LeaseLost
+            if not file_statements.settle(connection, held, stored.state):
+                raise LeaseLost
+            if stored.state is not FileState.HELD:
+                self.note(connection, held, HELD, problem=problem)
+
+        self.catalog().write(settle)
+
+    def refused(self, stored: StoredFile, error: WharfingerError, job: Job | None) -> None:
+        """Withdraw a file for good, its links with it. Raises LeaseLost."""
+        kept = problem_of(error)
+        problem = json.loads(kept)
+
+        def settle(connection: Connection) -> None:
+            if job is not None and not job_statements.done(connection, job):
+                raise LeaseLost
+            refused = file_statements.refuse(connection, stored.id, problem, self.now())
+            if refused is None:
+                raise LeaseLost
+            job_statements.forget(connection, stored.id)
+            upload_statements.refuse_of_file(connection, stored.id, kept)
+            link_statements.remove_of_file(connection, stored.id)
+            self.note(connection, refused, REFUSED, problem=problem)
+
+        self.catalog().write(settle, revokes=True)
+        self.store().delete(stored.id)
+        self.store().delete_part(stored.id)
+
+    def failed(self, stored: StoredFile, error: Exception, job: Job) -> None:
+        """Put a job back whose check went wrong; after `MOST_TRIES` give the file up."""
+        tries = job.tries + 1
+        parked = tries >= MOST_TRIES
+        log.error(
+            "the check of file %s failed (%d of %d)",
+            stored.id,
+            tries,
+            MOST_TRIES,
+            exc_info=error,
+        )
+        problem = {
+            "code": "internal",
+            "detail": f"The check of the file failed {tries} times; an operator has to look.",
+            "hint": "",
+        }
+        given_up = replace(stored, state=FileState.FAILED, problem=problem)
+
+        def settle(connection: Connection) -> None:
+            again = job_statements.again(
+                connection,
+                job,
+                tries=tries,
+                next_at=self.now() + _wait(tries),
+                error=f"{type(error).__name__}: {error}"[:500],
+                parked=parked,
+            )
+            lost = again and parked and job.kind is JobKind.CHECK
+            if lost and file_statements.settle(connection, given_up, stored.state):
+                self.note(connection, given_up, FAILED, problem=problem)
+
+        self.catalog().write(settle)
+
+    def _settle(self, after: StoredFile, before: FileState, job: Job | None, event: str) -> None:
+        def settle(connection: Connection) -> None:
+            if job is not None and not job_statements.done(connection, job):
+                raise LeaseLost
+            if not file_statements.settle(connection, after, before):
+                raise LeaseLost
+            self.note(connection, after, event)
+
+        self.catalog().write(settle)
+        self.store().delete_part(after.id)
+
+    def _publish(self, stored: StoredFile) -> None:
+        store = self.store()
+        try:
+            part = store.open_part(stored.id)
+        except NotFound:
+            # A crash came between publishing and recording: the bytes are where they belong.
+            with contextlib.closing(store.open(stored.id)):
+                return
+        try:
+            store.publish(part, stored.id)
+        except FileExistsError:
+            log.info("file %s was published before its record said so", stored.id)
+        finally:
+            part.close()
+
+    def _put_back(self, connection: Connection, job: Job, judgement: Held) -> bool:
+        if not judgement.again:
+            return job_statements.done(connection, job)
+        tries = job.tries + 1
+        return job_statements.again(
+            connection,
+            job,
+            tries=tries,
+            next_at=self.now() + _wait(tries),
+            error=str(judgement.problem),
+            parked=False,
+        )
+
+
+def _wait(tries: int) -> timedelta:
+    return timedelta(seconds=min(2.0**tries, _LONGEST_WAIT))
