@@ -119,10 +119,7 @@ WORDS: list[tuple[WharfingerError, str]] = [
     ),
     (
         PasswordRequired("no"),
-        (
-            "Write `machine HOST login any password ...` into ~/.netrc and give --netrc; "
-            "unset WHARFINGER_TOKEN, which would go first."
-        ),
+        "Give --password to be asked for it, or --password-file FILE.",
     ),
 ]
 

@@ -138,3 +138,74 @@ def test_too_short_a_password_is_refused_by_the_service(harbour: Harbour) -> Non
     assert "8 to 256 characters" in said.err
     assert "short" not in said.err.replace("shorter", "")
     assert said.code == 1
+
+
+# --- fetching by such a link ----------------------------------------------------------------
+
+
+@pytest.fixture
+def link(harbour: Harbour) -> str:
+    return harbour.share("--password", WHARFINGER_LINK_PASSWORD=RIGHT).text.strip()
+
+
+def test_get_says_which_option_a_link_with_a_password_wants(
+    link: str, harbour: Harbour, folder: Path
+) -> None:
+    for env in ({}, harbour.env):
+        ran = wharf("get", link, "a.txt", env=env)
+        assert ran.code == 4
+        assert "This link has a password. (response)" in ran.err
+        assert "hint: Give --password to be asked for it, or --password-file FILE." in ran.err
+    assert list(folder.glob("a.txt*")) == []
+
+
+@pytest.mark.parametrize("with_token", [False, True], ids=["alone", "beside a token"])
+@pytest.mark.parametrize("way", ["file", "stdin", "environment"])
+def test_get_takes_the_password_where_share_does(
+    way: str, with_token: bool, link: str, harbour: Harbour, folder: Path
+) -> None:
+    (folder / "secret").write_text(f"{RIGHT}\nanother line\n")
+    env = dict(harbour.env) if with_token else {}
+    words = {
+        "file": ["--password-file", "secret"],
+        "stdin": ["--password-file", "-"],
+        "environment": ["--password"],
+    }
+    if way == "environment":
+        env["WHARFINGER_LINK_PASSWORD"] = RIGHT
+    ran = wharf("get", link, "a.txt", *words[way], env=env, stdin=f"{RIGHT}\n".encode())
+    assert (ran.code, ran.text, ran.err) == (0, "a.txt\n", "")
+    assert (folder / "a.txt").read_bytes() == b"text"
+
+
+def test_get_asks_for_the_password_once(link: str, folder: Path) -> None:
+    main, side = pty.openpty()
+    process = subprocess.Popen(
+        command("get", link, "a.txt", "--password"),
+        stdin=side, stdout=side, stderr=side,
+        env=environment(), start_new_session=True,
+    )  # fmt: skip
+    os.close(side)
+    said = b""
+    with os.fdopen(main, "r+b", buffering=0) as terminal:
+        while b"Password of the link" not in said:
+            said += terminal.read(100)
+        terminal.write(f"{RIGHT}\n".encode())
+        assert process.wait(30) == 0
+    assert RIGHT.encode() not in said
+    assert (folder / "a.txt").read_bytes() == b"text"
+
+
+def test_a_wrong_password_is_named_and_never_shown(link: str, folder: Path) -> None:
+    ran = wharf("get", link, "a.txt", "--password", env={"WHARFINGER_LINK_PASSWORD": "wrong one"})
+    assert ran.code == 4
+    assert "That is not the password of this link." in ran.err
+    assert "wrong one" not in ran.err
+
+
+def test_the_password_of_a_link_is_not_for_a_list(folder: Path) -> None:
+    (folder / "list").write_text("")
+    for words in (["--password"], ["--password-file", "secret"]):
+        ran = wharf("get", "-i", "list", *words)
+        assert ran.code == 2
+        assert "--password and --password-file are for one link." in ran.err

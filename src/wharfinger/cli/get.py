@@ -20,12 +20,14 @@ from wharfinger.cli.options import (
     retries_option,
     timeout_option,
 )
+from wharfinger.cli.passwords import VARIABLE, password_of
 from wharfinger.cli.stopping import stops_cleanly
 from wharfinger.errors import LocalFileError
 from wharfinger.units import show_size
 
 if TYPE_CHECKING:
     from wharfinger.client import Download
+    from wharfinger.client.request import Auth
     from wharfinger.policy import Policy
 
 
@@ -69,6 +71,16 @@ if TYPE_CHECKING:
 @click.option("--rename", is_flag=True, help="Choose another name when the file is there.")
 @click.option("--no-resume", is_flag=True, help="Begin anew, and leave nothing to resume.")
 @click.option("--remote-name", is_flag=True, help="Use the server's name for the file, cleaned.")
+@click.option(
+    "--password",
+    is_flag=True,
+    help=f"The link asks for a password: that in {VARIABLE}, else you are asked for it.",
+)
+@click.option(
+    "--password-file",
+    metavar="FILE",
+    help="The link's password is the first line of this file; - is stdin.",
+)
 @header_option
 @timeout_option
 @network_options
@@ -91,6 +103,8 @@ def command(
     rename: bool,
     no_resume: bool,
     remote_name: bool,
+    password: bool,
+    password_file: str | None,
     header: tuple[str, ...],
     timeout: float,
     retries: int | None,
@@ -115,6 +129,8 @@ def command(
                 f"With a list, the argument is a folder, and {names.show(url, limit=80)} is none. "
                 "Put the address into the list."
             )
+        if password or password_file is not None:
+            raise click.UsageError("--password and --password-file are for one link.")
         if sha256 or rename or remote_name or connections > 1:
             raise click.UsageError(
                 "--sha256, --rename, --remote-name and --connections are for one file."
@@ -138,6 +154,8 @@ def command(
         raise click.UsageError(
             "--rename needs the name beforehand, and --remote-name knows it only afterwards."
         )
+    secret = password_of(password_file, asked=password)
+    auth: Auth | None = ("", secret) if secret else credentials.token_for(url, server, token_file)
     target = option_dest if dest is None else dest
     if rename and target != "-":
         target = str(_free_name(url, target))
@@ -153,7 +171,7 @@ def command(
             sha256=sha256,
             connections=connections,
             remote_name=remote_name,
-            auth=credentials.token_for(url, server, token_file),
+            auth=auth,
             progress=tell,
             **options,
         )

@@ -1,27 +1,13 @@
-"""`wharf share`: a link to a file.
-
-A password is never the value of an option: there it would be in the list of processes and
-in the shell's history. It comes from the terminal, a file or the environment.
-"""
+"""`wharf share`: a link to a file."""
 
 from __future__ import annotations
 
-import os
-import sys
-from pathlib import Path
-from typing import Final
-
 import click
 
-from wharfinger import names
 from wharfinger.cli import output
+from wharfinger.cli.passwords import VARIABLE, password_of
 from wharfinger.cli.remote import Service, service_options
-from wharfinger.errors import LocalFileError, SourceMissing, UsageError
 from wharfinger.units import parse_duration
-
-_VARIABLE: Final = "WHARFINGER_LINK_PASSWORD"
-# More than any password has; the service says how many characters one may have.
-_MAX_PASSWORD: Final = 4096
 
 
 @click.command(
@@ -42,7 +28,7 @@ _MAX_PASSWORD: Final = 4096
 @click.option(
     "--password",
     is_flag=True,
-    help=f"Let the link ask for a password: that in {_VARIABLE}, else you are asked for it.",
+    help=f"Let the link ask for a password: that in {VARIABLE}, else you are asked for it.",
 )
 @click.option(
     "--password-file",
@@ -67,49 +53,10 @@ def command(
         "max_downloads": max_downloads,
         "download_name": download_name,
         "disposition": "inline" if inline else None,
-        "password": _password(password_file, asked=password),
+        "password": password_of(password_file, asked=password, new=True),
     }
     with service.connect() as wharf:
         link = wharf.share(
             identity, {key: value for key, value in wishes.items() if value is not None}
         )
     output.emit(link, str(link["url"]))
-
-
-def _password(path: str | None, *, asked: bool) -> str | None:
-    if path is not None:
-        if asked:
-            raise UsageError("--password and --password-file exclude each other.")
-        return _first_line(path)
-    if not asked:
-        return None
-    given = os.environ.get(_VARIABLE)
-    if given:
-        return given
-    if not sys.stdin.isatty():
-        raise UsageError(
-            "There is no terminal to ask for the password.",
-            hint=f"Set {_VARIABLE}, or give --password-file FILE.",
-        )
-    typed: str = click.prompt(
-        "Password of the link", hide_input=True, confirmation_prompt="Once more", err=True
-    )
-    return typed
-
-
-def _first_line(path: str) -> str:
-    shown = names.show(path)
-    try:
-        if path == "-":
-            data = sys.stdin.buffer.readline(_MAX_PASSWORD)
-        else:
-            with Path(path).open("rb") as file:
-                data = file.readline(_MAX_PASSWORD)
-        text = data.decode("utf-8").rstrip("\r\n")
-    except FileNotFoundError as error:
-        raise SourceMissing(f"The password file {shown} does not exist.") from error
-    except (OSError, UnicodeDecodeError) as error:
-        raise LocalFileError(f"The password file {shown} cannot be read.") from error
-    if not text:
-        raise UsageError(f"There is no password in the first line of {shown}.")
-    return text

@@ -10,17 +10,14 @@ _IN_OPTIONS: Final = (
     (AddressRefused.hint, "Name it with --allow-host or --allow-network if you trust it."),
     (
         PasswordRequired.hint,
-        (
-            "Write `machine HOST login any password ...` into ~/.netrc and give --netrc; "
-            "unset WHARFINGER_TOKEN, which would go first."
-        ),
+        "Give --password to be asked for it, or --password-file FILE.",
     ),
     ("overwrite=True, on the command line --force", "--force (or, with get, --rename)"),
     ("Make the same call again", "Run the same command again"),
     (", or name the port in allow_ports", ""),
     (
         "Both auth= and an Authorization header were given.",
-        "Both a token and -H 'Authorization: ...' were given.",
+        "Both a token or password and -H 'Authorization: ...' were given.",
     ),
     ("pass auth=, on the command line set WHARFINGER_TOKEN", "set WHARFINGER_TOKEN and --server"),
     ("pass tls=ssl.create_default_context(cafile=...)", "name it with --cacert"),
