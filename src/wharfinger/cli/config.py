@@ -50,6 +50,7 @@ def show(*, data: str | None, config: str | None) -> None:
     }
     limits = wharf.limits.describe()
     receiving = wharf.patience.describe()
+    checking = wharf.checking.describe()
     collections = {
         name: {**found.describe(), **found.quotas.describe()}
         for name, found in sorted(wharf.collections.items())
@@ -61,6 +62,7 @@ def show(*, data: str | None, config: str | None) -> None:
                 "sources": dict(settings.sources),
                 "limits": limits,
                 "receiving": receiving,
+                "checking": checking,
                 "collections": collections,
             }
         )
@@ -72,6 +74,8 @@ def show(*, data: str | None, config: str | None) -> None:
         output.emit({}, f"limits.{key} = {value}")
     for key, value in receiving.items():
         output.emit({}, f"receiving.{key} = {value}")
+    for key, value in checking.items():
+        output.emit({}, f"checking.{key} = {value}")
     for name, rules in collections.items():
         types = rules["types"]
         shown = ", ".join(types) if isinstance(types, list) else "any type"

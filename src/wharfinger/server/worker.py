@@ -104,6 +104,7 @@ class Worker:
                 max_field_size=_MAX_HEADER_LINE,
                 read_bufsize=_READ_BUFFER,
             )
+            await loop.run_in_executor(pool, self.wharf.checking.start)
             chores = [asyncio.create_task(_sweep_on(interface, pool))]
             if self.wharf.events.webhook is not None:
                 chores.append(asyncio.create_task(_deliver_on(self.wharf)))

@@ -40,7 +40,7 @@ _OPTIONAL: Final = {
 _USAGE: Final = """
     SELECT usage.name, usage.files, usage.bytes, count(files.id), coalesce(sum(files.size), 0)
     FROM usage LEFT JOIN files
-        ON files.collection = usage.name AND files.state NOT IN ('expired', 'removed')
+        ON files.collection = usage.name AND files.state NOT IN ('expired', 'removed', 'refused')
     WHERE usage.kind = 'collection' GROUP BY usage.name
 """
 

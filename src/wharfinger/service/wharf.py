@@ -488,6 +488,21 @@ class Wharf:
         ):
             raise NotFound
 
+    def release(self, file_id: str, *, reason: str, by: str) -> StoredFile:
+        """Hand a held file out after all, because a person looked at it; return its record.
+
+        Args:
+            file_id: a file that is held, or whose check failed.
+            reason: why; it is kept in the log and in the event.
+            by: who says so.
+
+        Raises:
+            NotFound: there is no such file.
+            NotReady: it is neither held nor failed.
+            UsageError: no reason is given.
+        """
+        return self.checking.release(file_id, reason=reason, by=by)
+
     def sweep(self) -> SweepReport:
         """End what has expired and remove what nobody owns; return what was done."""
         parts, now = self._open(), self._now()

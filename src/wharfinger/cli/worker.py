@@ -1,0 +1,41 @@
+"""`wharf worker`: check files for a service, in a process of its own."""
+
+from __future__ import annotations
+
+import signal
+import threading
+
+import click
+
+from wharfinger.cli import output, service
+
+
+@click.command(
+    "worker",
+    help="""Check files for the service in --data, until it is stopped.
+
+    `wharf serve` checks by itself; this is for more of it, on its own processor time. With
+    `workers = 0` under [checking] the server leaves all checks to such workers.
+    """,
+)
+@service.data_options
+@click.option("--once", is_flag=True, help="Do what waits now, then end.")
+def command(*, data: str | None, config: str | None, once: bool) -> None:
+    """Do jobs."""
+    settings = service.existing(service.load(data=data, config=config))
+    with service.installed():
+        from wharfinger.service import Wharf
+
+    stop = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
+    with Wharf(settings.wharf) as wharf:
+        if not once:
+            output.note("Checking files; Ctrl-C ends it.")
+        done = wharf.checking.run(until_idle=once, stop=stop)
+        waiting, parked = wharf.checking.counts()
+    record = {"done": done, "waiting": waiting, "parked": parked}
+    text = f"{done} checks done, {waiting} wait."
+    if parked:
+        text += f" {parked} were given up: `wharf ls` shows the files as failed."
+    output.emit(record, text)
