@@ -80,11 +80,11 @@ def test_ls_shows_a_line_a_file_newest_first(harbour: Harbour, wharf: Caller) ->
     assert (said.code, said.err) == (0, "")
     first, second = said.text.splitlines()
     assert first.split() == [
-        new.id, "2.0", "KiB", "text/plain", f"{new.created_at:%Y-%m-%dT%H:%M}", "public",
+        new.id, "2.0", "KiB", "text/plain", f"{new.created_at:%Y-%m-%dT%H:%M}Z", "public",
         "großes", "Bild.txt",
     ]  # fmt: skip
     assert second.split() == [
-        old.id, "16", "bytes", "text/plain", f"{old.created_at:%Y-%m-%dT%H:%M}", "files", "notes.txt",
+        old.id, "16", "bytes", "text/plain", f"{old.created_at:%Y-%m-%dT%H:%M}Z", "files", "notes.txt",
     ]  # fmt: skip
 
 

@@ -8,6 +8,7 @@ import hashlib
 import http.client
 import json
 import os
+import re
 import socket
 import ssl
 import struct
@@ -208,17 +209,32 @@ def test_files_that_vanish_for_a_while_change_nothing(
 WRONG = {
     "no such chain": ("absent.pem", "key.pem", "There is no file"),
     "no such key": ("chain.pem", "absent.pem", "There is no file"),
-    "the two mixed up": ("key.pem", "chain.pem", "are not a certificate and its key"),
-    "no PEM": ("text.pem", "key.pem", "are not a certificate and its key"),
+    "the two mixed up": ("key.pem", "chain.pem", "its key: they are the wrong way round."),
+    "no PEM": ("text.pem", "key.pem", "its key: there is no certificate in PEM in the first."),
+    "twice the key": ("key.pem", "key.pem", "the first is a private key, too."),
+    "twice the certificate": ("chain.pem", "chain.pem", "the second is a certificate, too."),
+    "no key in PEM": ("chain.pem", "text.pem", "there is no private key in PEM in the second."),
+    "the key of another": ("chain.pem", "other.pem", "the key is that of another certificate."),
+    "a locked key": ("chain.pem", "locked.pem", "the key has a password."),
+    "a key that OpenSSL locked long ago": ("chain.pem", "old.pem", "the key has a password."),
     "a folder": (".", "key.pem", "cannot be read|are not a certificate"),
 }
 
 
 @pytest.mark.parametrize("name", WRONG)
 def test_a_certificate_that_cannot_be_used_is_a_clear_error(
-    files: Certificate, tmp_path: Path, name: str
+    files: Certificate, authority: Authority, tmp_path: Path, name: str
 ) -> None:
+    (tmp_path / "of another").mkdir()
     (tmp_path / "text.pem").write_text("no certificate", "ascii")
+    authority.files(tmp_path / "of another", "localhost").key.rename(tmp_path / "other.pem")
+    key_text = files.key.read_text("ascii")
+    (tmp_path / "locked.pem").write_text(re.sub("[A-Z]+ PRIVATE", "ENCRYPTED PRIVATE", key_text))
+    (tmp_path / "old.pem").write_text(
+        key_text.replace(
+            "KEY-----\n", "KEY-----\nProc-Type: 4,ENCRYPTED\nDEK-Info: AES-128-CBC,00\n\n", 1
+        )
+    )
     chain, key, words = WRONG[name]
     with pytest.raises(ConfigError, match=words):
         Certificate(chain=tmp_path / chain, key=tmp_path / key).context()

@@ -12,7 +12,7 @@ from wharfinger.units import show_size
 
 @click.command(
     "ls",
-    help="""List the files that you may see, newest first: id, size, type, time, collection, name.""",
+    help="""List the files that you may see, newest first: id, size, type, time (in UTC), collection, name.""",
 )
 @click.option("--collection", metavar="NAME", help="Only files of this collection.")
 @click.option("--limit", type=click.IntRange(min=1), metavar="N", help="At most this many.")
@@ -29,13 +29,18 @@ def command(
             output.emit(record, _line(record))
 
 
+def _minute(time: str) -> str:
+    """Return a time of the service, which is in UTC and says so, to the minute."""
+    return f"{time[:16]}Z" if time.endswith("Z") else time
+
+
 def _line(record: dict[str, object]) -> str:
     size = record.get("size")
     columns = (
         str(record.get("id")),
         f"{show_size(size) if isinstance(size, int) else '?':>12}",
         f"{record.get('type')!s:<24}",
-        str(record.get("created_at"))[:16],
+        _minute(str(record.get("created_at"))),
         f"{record.get('collection')!s:<8}",
         str(record.get("name")),
     )

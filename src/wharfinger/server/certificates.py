@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 import ssl
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -20,6 +21,12 @@ from wharfinger.errors import ConfigError
 log = logging.getLogger("wharfinger.server")
 
 _LOOK_EVERY: Final = 2.0  # seconds
+_LONGEST: Final = 1024 * 1024
+_LABEL: Final = re.compile(r"^-----BEGIN ([A-Z0-9 ]+)-----", re.MULTILINE)
+_CERTIFICATE: Final = "CERTIFICATE"
+_ENCRYPTED: Final = "ENCRYPTED PRIVATE KEY"
+_LOCKED: Final = "Proc-Type: 4,ENCRYPTED"  # RFC 1421 section 4.6.1.1, as OpenSSL wrote it once
+_KEYS: Final = frozenset({"PRIVATE KEY", "RSA PRIVATE KEY", "EC PRIVATE KEY", _ENCRYPTED})
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -64,11 +71,42 @@ class Certificate:
         except ssl.SSLError as error:
             raise ConfigError(
                 f"{str(self.chain)!r} and {str(self.key)!r} are not a certificate and its key: "
-                f"{error.reason or 'not PEM'}.",
+                f"{self._what_is_wrong(error)}.",
                 hint="Give PEM files: tls_cert with the whole chain, tls_key without a password.",
             ) from error
         except OSError as error:
             raise ConfigError(f"The certificate cannot be read: {error.strerror}.") from error
+
+    def _what_is_wrong(self, error: ssl.SSLError) -> str:
+        in_chain, in_key = _kinds(self.chain), _kinds(self.key)
+        if _CERTIFICATE not in in_chain:
+            if not in_chain & _KEYS:
+                return "there is no certificate in PEM in the first"
+            swapped = _CERTIFICATE in in_key
+            return "they are the wrong way round" if swapped else "the first is a private key, too"
+        if _ENCRYPTED in in_key:
+            return "the key has a password"
+        if not in_key & _KEYS:
+            is_one = _CERTIFICATE in in_key
+            return (
+                "the second is a certificate, too"
+                if is_one
+                else "there is no private key in PEM in the second"
+            )
+        if error.reason == "KEY_VALUES_MISMATCH":
+            return "the key is that of another certificate"
+        return error.reason or "they are damaged"
+
+
+def _kinds(path: Path) -> frozenset[str]:
+    """Return what a PEM file says that it has (RFC 7468); nothing for another file."""
+    try:
+        with path.open("rb") as file:
+            text = file.read(_LONGEST).decode("ascii", "replace")
+    except OSError:
+        return frozenset()
+    found = set(_LABEL.findall(text))
+    return frozenset(found | {_ENCRYPTED} if _LOCKED in text else found)
 
 
 async def keep_fresh(certificate: Certificate, context: ssl.SSLContext) -> None:
