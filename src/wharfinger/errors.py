@@ -368,7 +368,7 @@ class UnsafeArchive(ContentRefused):
 class TooComplex(Rejected):
     """Pixels, frames, members or unpacked bytes over the policy's limit.
 
-    `limit` is that of `what` ("pixels", "frames", "members", "bytes", "ratio", "depth").
+    `limit` is that of `what` ("pixels", "frames", "members", "bytes", "ratio", "depth", "memory").
     """
 
     code = "too-complex"

@@ -1,0 +1,117 @@
+"""`Count`: what an archive and the archives in it hold so far, and where the limits end it.
+
+One count goes through all layers: a bomb in layers is as large as the sum of its layers.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from wharfinger.errors import TooComplex
+from wharfinger.policy import Policy
+from wharfinger.units import MIB, show_size
+
+__all__ = ["Count"]
+
+# Up to here a high ratio is no harm: a log or an empty table is packed 1000 : 1 now and then.
+_FREE_OF_RATIO: Final = 16 * MIB
+# More layers than any limit should allow: each takes its place on the interpreter's stack.
+_DEEPEST: Final = 16
+# Compressed files may consist of many streams; beyond the first ones they must hold something,
+# else 20 bytes of input are worth the work of starting a decoder.
+_LEAST_PER_STREAM: Final = 1024
+
+
+class Count:
+    """Members and bytes found so far, under the limits of a policy.
+
+    `members` are files, links and devices; folders are counted against the limit only.
+    `unpacked` is in bytes, of every layer that is unpacked anew.
+    """
+
+    __slots__ = ("_entries", "_limits", "_size", "members", "unpacked")
+
+    def __init__(self, limits: Policy, size: int) -> None:
+        self._limits = limits
+        self._size = size
+        self._entries = 0
+        self.members = 0
+        self.unpacked = 0
+
+    @property
+    def members_left(self) -> int:
+        """How many more members and folders the limit allows."""
+        return self._limits.max_members - self._entries
+
+    def member(self, *, folder: bool = False) -> None:
+        """Count a member or a folder.
+
+        Raises:
+            TooComplex: it is one too many.
+        """
+        if self.members_left <= 0:
+            raise self.too_many()
+        self._entries += 1
+        self.members += not folder
+
+    def too_many(self) -> TooComplex:
+        """Return the error for more members than the policy allows."""
+        most = self._limits.max_members
+        return TooComplex(
+            f"The archive has more than {most} members; at most {most} are accepted.",
+            what="members",
+            limit=most,
+        )
+
+    def announced(self, size: int) -> None:
+        """Compare with the limits what would be unpacked if so many bytes more came.
+
+        Raises:
+            TooComplex: more bytes, or at a higher ratio, than the policy allows.
+        """
+        total = self.unpacked + size
+        most = self._limits.max_unpacked
+        if total > most:
+            raise TooComplex(
+                f"The archive unpacks to more than {show_size(most)}.", what="bytes", limit=most
+            )
+        ratio = self._limits.max_ratio
+        if total > _FREE_OF_RATIO and total > ratio * self._size:
+            raise TooComplex(
+                f"The archive of {show_size(self._size)} unpacks to {show_size(total)} or more, "
+                f"over {ratio} times its size.",
+                what="ratio",
+                limit=ratio,
+            )
+
+    def bytes(self, size: int) -> None:
+        """Count bytes that were unpacked.
+
+        Raises:
+            TooComplex: as `announced`.
+        """
+        self.announced(size)
+        self.unpacked += size
+
+    def streams(self, count: int, unpacked: int) -> None:
+        """Compare the streams of one compressed file with what they held.
+
+        Raises:
+            TooComplex: they are too many for the little that they hold.
+        """
+        if count > self._limits.max_members + unpacked // _LEAST_PER_STREAM:
+            raise self.too_many()
+
+    def depth(self, depth: int) -> None:
+        """Compare how many archives lie around one.
+
+        Raises:
+            TooComplex: more than the policy allows.
+        """
+        deepest = min(self._limits.max_depth, _DEEPEST)
+        if depth > deepest:
+            raise TooComplex(
+                f"Archives lie inside archives more than {deepest} deep.",
+                what="depth",
+                limit=deepest,
+            )

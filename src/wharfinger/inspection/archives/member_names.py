@@ -1,0 +1,86 @@
+"""Names of members, judged as if somebody would unpack the archive into a folder.
+
+Both separators count, because archives travel between systems. A member that would lie
+outside the folder, is a link or a device, or stands there twice is told as "unsafe-members".
+Names that Windows reserves are `wharfinger.names`' matter, when a file of that name is stored.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import unicodedata
+from typing import Final
+
+from wharfinger.inspection.archives.place import Place
+from wharfinger.names import show
+
+__all__ = ["MemberNames"]
+
+_SEPARATORS: Final = re.compile(r"[/\\]+")
+# "C:" and "C:x" lead to a drive, "\\server" and "//server" to another computer.
+_DRIVE: Final = re.compile(r"[A-Za-z]:")
+# Windows drops blanks and dots at the end of a component: ".. " is ".." there.
+_UPWARDS: Final = re.compile(r"\.\.[. ]*")
+_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+# PATH_MAX of Linux; a longer one cannot be unpacked, and would be memory for nothing.
+_LONGEST: Final = 4096
+
+
+class MemberNames:
+    """The names of one archive so far."""
+
+    __slots__ = ("_place", "_repeats", "_seen")
+
+    def __init__(self, place: Place, *, repeats: bool = False) -> None:
+        """Judge names at `place`; `repeats` says that the format is used with equal names."""
+        self._place = place
+        self._repeats = repeats
+        self._seen: dict[bytes, bool] = {}
+
+    def judge(self, name: str, *, folder: bool = False) -> None:
+        """Tell what is wrong with the name of a member or a folder."""
+        if wrong := _wrong(name):
+            self._tell(name, wrong)
+        # Folders may stand there twice: unpacking makes them once.
+        elif self._known(name, folder=folder):
+            self._tell(name, "stands there twice")
+
+    def judge_second(self, name: str) -> None:
+        """Tell what is wrong with another name that some programs give a member."""
+        if wrong := _wrong(name):
+            self._tell(name, wrong)
+
+    def judge_kind(self, name: str, *, link: bool, device: bool) -> None:
+        """Tell of a member that is no file and no folder."""
+        if link:
+            self._tell(name, "is a link")
+        if device:
+            self._tell(name, "is a device")
+
+    def _known(self, name: str, *, folder: bool) -> bool:
+        parts = (part for part in _SEPARATORS.split(name) if part not in {"", "."})
+        # What macOS and Windows take for the same name: composed alike, in either case.
+        folded = unicodedata.normalize("NFC", "/".join(parts)).casefold()
+        folded = unicodedata.normalize("NFC", folded)
+        key = hashlib.blake2b(folded.encode("utf-8", "surrogatepass"), digest_size=16).digest()
+        before = self._seen.get(key)
+        self._seen[key] = folder and before is not False
+        return before is not None and not (before and folder) and not self._repeats
+
+    def _tell(self, name: str, wrong: str) -> None:
+        self._place.tell("unsafe-members", f"The member {show(name, limit=60)!r} {wrong}.")
+
+
+def _wrong(name: str) -> str:
+    if not name:
+        return "has no name"
+    if len(name) > _LONGEST:
+        return f"has a name of {len(name)} characters"
+    if _CONTROL.search(name):
+        return "has a control character in its name"
+    if name[0] in "/\\" or _DRIVE.match(name):
+        return "leads outside the archive's folder"
+    if any(_UPWARDS.fullmatch(part) for part in _SEPARATORS.split(name)):
+        return "leads outside the archive's folder"
+    return ""

@@ -1,0 +1,127 @@
+"""A zip that lies there whole: its directory first, then its members in the directory's order.
+
+Rules: what the directory announces is compared with the limits before anything is unpacked;
+no two members may share a byte (CVE-2024-0450, and the bombs of D. Fifield, "A better zip
+bomb", USENIX WOOT 2019); each member's header must repeat what the directory says of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import pairwise
+from typing import BinaryIO
+
+from wharfinger.inspection.archives.member_names import MemberNames
+from wharfinger.inspection.archives.place import UNREADABLE, Damaged, Entry, Place
+from wharfinger.inspection.archives.reading import PIECE
+from wharfinger.inspection.zip_directory import (
+    BadZip,
+    Directory,
+    Member,
+    TooManyMembers,
+    UnreadableMember,
+    data_span,
+    open_member,
+    read_directory,
+)
+from wharfinger.names import show
+from wharfinger.units import show_size
+
+__all__ = ["directory_of", "is_folder", "tell_kind", "zip_entries"]
+
+
+def zip_entries(file: BinaryIO, size: int, place: Place) -> Iterator[Entry]:
+    """Yield the files of an archive. A damaged or unreadable one is told, and the next follows.
+
+    Raises:
+        Damaged: its directory cannot be read.
+        TooComplex: too many members, or too large ones.
+    """
+    directory = directory_of(file, size, place, most=place.count.members_left)
+    members = directory.members
+    place.count.announced(sum(member.unpacked for member in members))
+    names = MemberNames(place)
+    for member in members:
+        folder = is_folder(member)
+        place.count.member(folder=folder)
+        names.judge(member.name, folder=folder)
+        tell_kind(member, names)
+        if member.encrypted:
+            place.tell("encrypted", f"The member {_shown(member)} is encrypted.")
+    for member in _apart(file, directory, place):
+        if not (member.encrypted or is_folder(member)):
+            yield Entry(member.name, _content(file, member, place))
+
+
+def directory_of(file: BinaryIO, size: int, place: Place, *, most: int) -> Directory:
+    """Return the directory, having told of bytes before and behind the archive.
+
+    Raises:
+        Damaged: it cannot be read.
+        TooComplex: it has more members than `most`.
+    """
+    try:
+        directory = read_directory(file, size, most=most)
+    except TooManyMembers as error:
+        if error.count > most:
+            raise place.count.too_many() from error
+        raise Damaged(str(error)) from error
+    except BadZip as error:
+        raise Damaged(str(error)) from error
+    if directory.start:
+        place.tell("trailing-data", f"{show_size(directory.start)} stand before the zip archive.")
+    if directory.end < size:
+        behind = show_size(size - directory.end)
+        place.tell("trailing-data", f"{behind} follow the end of the zip archive.")
+    return directory
+
+
+def is_folder(member: Member) -> bool:
+    """Return whether a member is a folder; with content it is a file, whatever its name."""
+    return member.is_folder and not member.unpacked and not member.packed
+
+
+def tell_kind(member: Member, names: MemberNames) -> None:
+    """Tell of links and devices, and of a second name that some programs prefer."""
+    names.judge_kind(member.name, link=member.is_link, device=member.is_device)
+    if member.unicode_name and member.unicode_name != member.name:
+        names.judge_second(member.unicode_name)
+
+
+def _apart(file: BinaryIO, directory: Directory, place: Place) -> list[Member]:
+    """Return the members whose headers are sound, having told of those that share bytes."""
+    spans: list[tuple[int, int, Member]] = []
+    for member in directory.members:
+        try:
+            _, end = data_span(file, member)
+            if end > directory.records:
+                raise BadZip("A member reaches into the directory.")  # noqa: TRY301 - told below
+        except BadZip as error:
+            # Where headers are encrypted as well, there is nothing in them to compare.
+            if not member.encrypted:
+                place.tell("damaged", f"{error} It is {_shown(member)}.")
+        else:
+            spans.append((member.header_offset, end, member))
+    in_order = sorted(spans, key=lambda span: span[:2])
+    for (_, end, first), (start, _, second) in pairwise(in_order):
+        if start < end:
+            overlap = f"The members {_shown(first)} and {_shown(second)} share the same bytes."
+            place.tell("unsafe-members", overlap)
+            break
+    return [member for _, _, member in spans]
+
+
+def _content(file: BinaryIO, member: Member, place: Place) -> Iterator[bytes]:
+    try:
+        # The size that is announced is compared there; the limit only has to lie beyond it.
+        for piece in open_member(file, member, limit=member.unpacked + PIECE):
+            place.count.bytes(len(piece))
+            yield piece
+    except UnreadableMember as error:
+        place.tell(UNREADABLE, f"{error} It is {_shown(member)}.")
+    except BadZip as error:
+        raise Damaged(f"{error} It is {_shown(member)}.") from error
+
+
+def _shown(member: Member) -> str:
+    return repr(show(member.name, limit=60))
