@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import fields, replace
 from typing import BinaryIO, Final, TypeAlias
 
-from wharfinger.inspection import archives, pdf
+from wharfinger.inspection import archives, pdf, tables
 from wharfinger.inspection.agreement import Claims, judge_content
 from wharfinger.inspection.detection import HEAD_SIZE, detect
 from wharfinger.inspection.facts import Details
@@ -23,7 +23,7 @@ __all__ = ["examine"]
 Look: TypeAlias = Callable[[BinaryIO, int, str, Findings], Details | None]
 """Takes the file, its size in bytes, its media type and where findings go; None: not its type."""
 
-_LOOKS: Final[tuple[Look, ...]] = (archives.look, pdf.look)
+_LOOKS: Final[tuple[Look, ...]] = (archives.look, pdf.look, tables.look)
 
 
 def examine(
