@@ -270,7 +270,7 @@ def _events(settings: WharfSettings) -> Finding:
     if parked:
         return Finding(
             "events", "failure", f"{parked} were given up: the webhook took none of them for days.",
-            "Mend the receiver, then call wharf.events.deliver(parked=True).",
+            "`wharf events ls --parked` lists them. Mend the receiver, then `wharf events retry`.",
         )  # fmt: skip
     if tried:
         return Finding(

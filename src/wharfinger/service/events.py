@@ -17,7 +17,7 @@ import os
 import queue
 import secrets
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final, TypeVar
 
@@ -150,8 +150,38 @@ class Events:
         if self.webhook is None:
             return Delivered()
         if parked:
-            self._catalog().write(statements.unpark)
+            self.retry()
         return self.webhook.deliver()
+
+    def undelivered(
+        self, *, parked: bool = False, after: int = 0, limit: int = 100
+    ) -> list[tuple[Event, datetime | None]]:
+        """Return events that the webhook did not take yet, in order, and when each is tried next.
+
+        That is None for one that was given up (parked): nobody tries it any more.
+
+        Args:
+            parked: only those.
+            after: only events with a larger number than this.
+            limit: at most this many, 1 to 1000.
+
+        Raises:
+            UsageError: the limit is out of bounds.
+        """
+        if not 1 <= limit <= MAX_PAGE:
+            raise UsageError(f"limit must be 1 to {MAX_PAGE}, not {limit}.")
+        return self._catalog().read(
+            lambda connection: statements.undelivered(
+                connection, parked=parked, after=after, limit=limit
+            )
+        )
+
+    def retry(self, ids: Collection[str] | None = None) -> int:
+        """Have events that were given up (None: all of them) tried anew; return how many.
+
+        Whoever delivers does so with its next round: `wharf serve`, or `deliver`.
+        """
+        return self._catalog().write(lambda connection: statements.unpark(connection, ids))
 
     # --- for the service ----------------------------------------------------------------------
 

@@ -27,6 +27,7 @@ from wharfinger.service.collections import DEFAULT_COLLECTIONS, Collection
 from wharfinger.service.event_settings import EventSettings
 from wharfinger.service.limits import LimitSettings
 from wharfinger.service.patience import Patience
+from wharfinger.service.scan_settings import ScanSettings
 
 DEFAULT_DATA: Final = Path("data")
 # How the web server in front is told to send a file itself.
@@ -41,10 +42,9 @@ SECTIONS: Final = (
     "limits",
     "receiving",
     "checking",
+    "scan",
     "events",
 )
-# Sections that the design names and this version does not serve yet: an error says so.
-_LATER: Final = ("scan",)
 # RFC 6454 section 6.2, of http and https: lower case, and the default port is never written.
 _ORIGIN: Final = re.compile(
     r"(?:http://(?!.*:80\Z)|https://(?!.*:443\Z))"
@@ -73,6 +73,7 @@ class WharfSettings:
         limits: how much one token, address or link may do in a time.
         patience: how long is waited for the bytes of an upload.
         checking: how files are checked, and how long uploads wait for that.
+        scan: who is asked about every file, and what happens when that says nothing.
         events: where events are sent.
 
     Raises:
@@ -91,6 +92,7 @@ class WharfSettings:
     limits: LimitSettings = field(default_factory=LimitSettings)
     patience: Patience = field(default_factory=Patience)
     checking: CheckingSettings = field(default_factory=CheckingSettings)
+    scan: ScanSettings = field(default_factory=ScanSettings)
     events: EventSettings = field(default_factory=EventSettings)
 
     def __post_init__(self) -> None:
@@ -159,6 +161,7 @@ class WharfSettings:
             limits=LimitSettings.from_mapping(section(tables, "limits", None)),
             patience=Patience.from_mapping(section(tables, "receiving", None)),
             checking=CheckingSettings.from_mapping(section(tables, "checking", None)),
+            scan=ScanSettings.from_mapping(section(tables, "scan", None)),
             events=EventSettings.from_mapping(section(tables, "events", None)),
         )
 
@@ -179,11 +182,6 @@ def read_toml(path: Path) -> dict[str, object]:
         ) from error
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"{str(path)!r} is not valid TOML: {error}.") from error
-    for name in tables:
-        if name in _LATER:
-            raise ConfigError(
-                f"[{name}] is not part of this version yet.", hint="Take the section out."
-            )
     refuse_unknown(tables, SECTIONS, path.name)
     return tables
 

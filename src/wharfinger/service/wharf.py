@@ -76,7 +76,8 @@ class Wharf:
     Args:
         settings: where it keeps its things.
         store: another store than the folder that the settings name.
-        scanner: asked about every file before it is accepted.
+        scanner: asked about every file before it is accepted; None for those that the
+            settings name.
         now: the clock, as a function that returns an aware `datetime`.
     """
 
@@ -120,9 +121,9 @@ class Wharf:
         self.checking = Checking(
             settings.checking,
             judge=Judge(
-                scanner,
-                when_down="hold",
-                when_unscannable="refuse",
+                scanner or settings.scan.scanner(),
+                when_down=settings.scan.when_down,
+                when_unscannable=settings.scan.when_unscannable,
             ),
             settling=Settling(
                 catalog=lambda: self._open().catalog,

@@ -1,0 +1,115 @@
+"""`Yara`: rules of your own as a scanner; the extra [yara].
+
+YARA unpacks nothing and brings no signatures: it is given the file, and each file in an archive
+for itself. What is larger than a window is given in windows that overlap, so that a string is
+found wherever it stands; rules that ask for `filesize` or count from the end see the window.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import BinaryIO, Final
+
+from wharfinger.errors import ConfigError, Rejected, Unavailable
+from wharfinger.extras import require
+from wharfinger.inspection import HEAD_SIZE, detect
+from wharfinger.inspection.archives.walking import members
+from wharfinger.names import show
+from wharfinger.policy import Policy
+from wharfinger.scanners import Clean, Infected, Unscannable, Verdict
+from wharfinger.units import MIB
+
+__all__ = ["Yara"]
+
+_WINDOW: Final = 32 * MIB
+# Longer than any string that rules look for.
+_OVERLAP: Final = 1 * MIB
+# What an archive may hold before nobody can say what is in it.
+_LIMITS: Final = Policy(refuse=["encrypted", "damaged"])
+
+
+class Yara:
+    """YARA rules from files, compiled once. Safe to use from any thread.
+
+    Args:
+        paths: files with rules.
+        timeout: seconds that one look at one window may take.
+
+    Raises:
+        ConfigError: a file cannot be read or a rule not be compiled, or the extra is missing.
+    """
+
+    def __init__(self, paths: Sequence[Path], *, timeout: int = 120) -> None:
+        try:
+            require("yara", extra="yara")
+        except ModuleNotFoundError as error:
+            raise ConfigError(
+                "[scan] yara needs the package yara-python, which is not installed.",
+                hint="pip install 'wharfinger[yara]'",
+            ) from error
+        import yara
+
+        self._yara = yara
+        self._timeout = timeout
+        # A compiled rule set is used by one thread at a time in some versions.
+        self._lock = threading.Lock()
+        try:
+            self._rules = yara.compile(
+                filepaths={str(number): str(path) for number, path in enumerate(paths)}
+            )
+        except (yara.Error, OSError) as error:
+            raise ConfigError(f"The YARA rules cannot be used: {error}.") from error
+
+    def scan(self, file: BinaryIO, size: int) -> Verdict:
+        """Return what the rules find in a file of `size` bytes, and in the files inside it.
+
+        Raises:
+            Unavailable: YARA failed, or took too long.
+        """
+        if (found := self._find(_read(file))) is not None:
+            return Infected(found)
+        file.seek(0)
+        media_type = detect(file.read(HEAD_SIZE), complete=size <= HEAD_SIZE).type
+        try:
+            for path, pieces in members(file, size, media_type, _LIMITS):
+                if (found := self._find(pieces)) is not None:
+                    return Infected(f"{found} in {show(path, limit=200)}")
+        except Rejected as error:
+            return Unscannable(str(error))
+        return Clean()
+
+    def _find(self, pieces: Iterable[bytes]) -> str | None:
+        for window in _windows(pieces):
+            try:
+                with self._lock:
+                    matches = self._rules.match(data=window, timeout=self._timeout)
+            except self._yara.TimeoutError as error:
+                raise Unavailable(f"YARA took longer than {self._timeout} s.") from error
+            except self._yara.Error as error:
+                raise Unavailable(f"YARA failed: {error}.") from error
+            if matches:
+                return str(matches[0].rule)
+        return None
+
+
+def _read(file: BinaryIO) -> Iterator[bytes]:
+    file.seek(0)
+    while piece := file.read(MIB):
+        yield piece
+
+
+def _windows(pieces: Iterable[bytes]) -> Iterator[bytes]:
+    """Yield the whole, or windows of it that overlap."""
+    window = bytearray()
+    fresh = True
+    for piece in pieces:
+        window += piece
+        fresh = True
+        while len(window) >= _WINDOW:
+            yield bytes(window[:_WINDOW])
+            del window[: _WINDOW - _OVERLAP]
+            fresh = len(window) > _OVERLAP
+    if fresh:
+        yield bytes(window)
