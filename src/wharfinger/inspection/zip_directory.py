@@ -310,7 +310,7 @@ def _parse(records: bytes, total: int, shift: int, end: int) -> tuple[Member, ..
         offset += shift
         if disk not in (0, _SEE_ZIP64_SHORT):
             raise BadZip("It is one part of an archive of several.")
-        if offset + _LOCAL.size + packed > end:
+        if offset + _LOCAL.size + name_length + packed > end:
             raise BadZip("A member does not lie within the archive.")
         other = _unicode_name(extra, raw) if extra else ""
         name = raw.decode("utf-8", "replace") if flags & _UTF8 else raw.decode("cp437")
