@@ -19,6 +19,7 @@ from support.content import HTML, PNG
 from support.folders import listing
 from support.peer import Exchange, response, saying
 from support.processes import free_port
+from support.tls import Authority
 
 CONTENT = bytes(i % 251 for i in range(200_000))
 DIGEST = hashlib.sha256(CONTENT).hexdigest()
@@ -362,7 +363,32 @@ def test_https_to_a_port_without_tls_says_so(folder: Path) -> None:
         plain = threading.Thread(target=answer)
         plain.start()
         port = listener.getsockname()[1]
-        ran = wharf("get", f"https://127.0.0.1:{port}/a", "--retries", "0")
+        ran = wharf("get", f"https://127.0.0.1:{port}/a")  # tried once: it will not learn it
         plain.join()
     assert ran.code == 6
-    assert "hint: That port does not speak TLS" in ran.err
+    assert f"127.0.0.1:{port} does not speak TLS. (connect-failed)" in ran.err
+    assert "hint: If it should be so, write the address with http://" in ran.err
+
+
+TO_TLS = {
+    "nginx": response(b"<center>The plain HTTP request was sent to HTTPS port</center>", status="400 Bad Request"),
+    "Apache": response(b"You're speaking plain HTTP to an SSL-enabled server port.", status="400 Bad Request"),
+    "Go": b"HTTP/1.0 400 Bad Request\r\n\r\nClient sent an HTTP request to an HTTPS server.\n",
+    "an alert": b"\x15\x03\x01\x00\x02\x02\x46",
+    "without a word": b"",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("reply", TO_TLS.values(), ids=TO_TLS.keys())
+def test_plain_http_to_a_port_with_tls_says_so(reply: bytes, peer: StartPeer, folder: Path) -> None:
+    ran = wharf("get", f"{peer(saying(reply)).url}/a", "--retries", "0")
+    assert ran.code != 0
+    assert "speaks TLS" in ran.err
+    assert "rite the address with https://" in ran.err
+
+
+def test_plain_http_to_a_real_server_with_tls_says_so(folder: Path) -> None:
+    with Authority().peer(saying(response(CONTENT))) as server:
+        ran = wharf("get", f"http://127.0.0.1:{server.port}/a", "--retries", "0")
+    assert ran.code == 6
+    assert "If that port speaks TLS, write the address with https://" in ran.err

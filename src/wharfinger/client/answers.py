@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Final
 
 from wharfinger import names
@@ -13,6 +14,11 @@ if TYPE_CHECKING:
     from wharfinger.client.transport import Answer
 
 FIRST_ERROR: Final = 400
+_BAD_REQUEST: Final = 400
+# What nginx, Apache and Go say to a plain request on a port for TLS.
+_WANTS_TLS: Final = re.compile(
+    rb"sent to HTTPS port|plain HTTP to an SSL-enabled|HTTP request to an HTTPS server"
+)
 _HINTS: Final = {
     401: "Sign in: pass auth=, on the command line set WHARFINGER_TOKEN.",
     403: "These credentials are not enough for this address.",
@@ -42,8 +48,14 @@ def response_error(answer: Answer) -> ResponseError:
         url=answer.url.shown,
         problem=problem,
         retry_after=retry_after(answer.headers.get("retry-after")),
-        hint=("" if problem is None else _text(problem, "hint")) or _HINTS.get(status),
+        hint=("" if problem is None else _text(problem, "hint")) or _hint(answer, body),
     )
+
+
+def _hint(answer: Answer, body: bytes) -> str | None:
+    if answer.status == _BAD_REQUEST and answer.url.scheme == "http" and _WANTS_TLS.search(body):
+        return "That port speaks TLS: write the address with https://."
+    return _HINTS.get(answer.status)
 
 
 def _text(problem: dict[str, object], key: str) -> str:

@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 _EXPECT_SECONDS: Final = 1.0
 _EXPECTATION_FAILED: Final = 417
 _BLOCK: Final = 64 * 1024
+# Most servers that speak TLS close without a word when they are spoken to in plain http.
+_MAYBE_TLS: Final = "If that port speaks TLS, write the address with https://; else try again."
 
 
 class Answer:
@@ -218,8 +220,11 @@ class Transport:
         except BaseException as error:
             connection.close()
             connections.give(request.url, connection)
-            if stale and isinstance(error, Interrupted):
-                raise _Stale from error
+            if isinstance(error, Interrupted):
+                if stale:
+                    raise _Stale from error
+                if request.url.scheme == "http" and not self.has_answered(request.url):
+                    error.hint = _MAYBE_TLS
             raise
         if connection.ignores_expect:
             self._answers_at_once.add(request.url.origin)

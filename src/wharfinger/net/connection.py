@@ -264,7 +264,11 @@ def _check_peer(sock: socket.socket, checked: Checked) -> None:
         raise AddressRefused("The connection was led to another address than the checked one.")
 
 
-_NO_TLS: Final = "That port does not speak TLS; perhaps the address begins with http://."
+_NO_TLS: Final = "If it should be so, write the address with http://: others can read along then."
+# What OpenSSL makes of an answer that is no TLS; the last ones depend on its version.
+_NOT_TLS: Final = frozenset(
+    {"WRONG_VERSION_NUMBER", "HTTP_REQUEST", "PACKET_LENGTH_TOO_LONG", "RECORD_LAYER_FAILURE"}
+)
 _UNREACHED: Final = "Check the name and the port, and whether the server runs."
 
 
@@ -278,10 +282,11 @@ def _connect_error(
     if isinstance(error, ssl.SSLCertVerificationError):
         return tls.distrusted(shown, error)
     if isinstance(error, ssl.SSLError):
-        return ConnectFailed(
-            f"TLS with {shown} failed: {error.reason or error}.",
-            hint=_NO_TLS if error.reason in {"WRONG_VERSION_NUMBER", "HTTP_REQUEST"} else None,
-        )
+        if error.reason in _NOT_TLS:
+            failure = ConnectFailed(f"{place} does not speak TLS.", hint=_NO_TLS)
+            failure.retryable = False
+            return failure
+        return ConnectFailed(f"TLS with {shown} failed: {error.reason or error}.")
     reason = getattr(error, "strerror", None) or str(error)
     return ConnectFailed(f"{place} cannot be reached: {reason}.", hint=_UNREACHED)
 

@@ -30,6 +30,7 @@ _MAX_INTERIM: Final = 20  # more is a peer that plays for time
 _MAX_PROGRESS: Final = 10_000
 _PROGRESS: Final = 104
 _WORDS: Final = frozenset({100, _PROGRESS})  # what says that the body is wanted
+_TLS_ALERT: Final = b"\x15\x03"  # RFC 8446 section 5.1: type alert, version 3.x
 _SWITCHING_PROTOCOLS: Final = 101
 _FIRST_ERROR: Final = 400
 
@@ -160,8 +161,25 @@ class Exchange:
 
 
 def read_head(wire: Wire, patience: Patience) -> Head:
-    """Return the next head, be it interim or final."""
-    return http1.parse_head(wire.head(http1.MAX_HEAD, patience))
+    """Return the next head, be it interim or final.
+
+    Raises:
+        Interrupted: the peer closed before its end.
+        BadResponse: it is none, or too long.
+        TransferTimeout: the peer took too long.
+    """
+    try:
+        return http1.parse_head(wire.head(http1.MAX_HEAD, patience))
+    except Interrupted:
+        if wire.holds:
+            begun = bytearray(len(_TLS_ALERT))
+            wire.readinto(memoryview(begun), patience)
+            if begun == _TLS_ALERT:
+                raise BadResponse(
+                    "That port speaks TLS, and was asked over plain http.",
+                    hint="Write the address with https://.",
+                ) from None
+        raise
 
 
 def read_final(wire: Wire, patience: Patience, *, interims: int = 0) -> Head:
