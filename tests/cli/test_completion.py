@@ -48,8 +48,8 @@ TYPED = {
     "a command": ("wharf se", "1", {"serve"}),
     "all commands": (
         "wharf ", "1",
-        {"get", "put", "inspect", "serve", "ls", "info", "share", "request", "rm", "token", "sweep", "doctor",
-         "config", "completion"},
+        {"get", "put", "inspect", "serve", "ls", "info", "share", "request", "rm", "token", "sweep", "events",
+         "doctor", "config", "completion"},
     ),
     "a command below": ("wharf token re", "2", {"revoke"}),
     "an option": ("wharf serve --po", "2", {"--port"}),

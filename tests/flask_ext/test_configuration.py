@@ -98,6 +98,21 @@ WRONG: dict[str, tuple[dict[str, Any], str, str]] = {
         "[limits] requests_per_token: 'many' is not a rate.",
         "600/minute",
     ),
+    "events that are no table": (
+        {"WHARFINGER_EVENTS": "https://hooks.example.org/"},
+        "WHARFINGER_EVENTS must be a table, as [events] is.",
+        "",
+    ),
+    "an unknown key of events": (
+        {"WHARFINGER_EVENTS": {"webhok": "https://hooks.example.org/"}},
+        "Unknown key 'webhok' in [events].",
+        "Did you mean 'webhook'?",
+    ),
+    "a webhook that is no address": (
+        {"WHARFINGER_EVENTS": {"webhook": "hooks.example.org"}},
+        "In [events]:",
+        "",
+    ),
     "a file that is not there": ({"WHARFINGER_CONFIG": "nothing.toml"}, "nothing.toml", ""),
 }
 
@@ -124,6 +139,31 @@ def test_collections_come_from_the_configuration(application: Flask) -> None:
     assert set(collections) == {"files", "images", "avatars"}
     assert collections["avatars"].policy.max_size == 1024 * 1024
     assert collections["avatars"].expires_in == 30 * 24 * 3600
+
+
+def test_events_come_from_the_configuration(application: Flask) -> None:
+    application.config["WHARFINGER_EVENTS"] = {
+        "webhook": "https://hooks.example.org/files",
+        "secret_file": "webhook-secret",
+        "allow_networks": ["10.1.0.0/16"],
+    }
+    Wharfinger(application)
+    wharf = application.extensions["wharfinger"].wharf
+    assert wharf.events.webhook is not None
+    assert wharf.settings.events.webhook == "https://hooks.example.org/files"
+    assert wharf.settings.events.allow_networks == ("10.1.0.0/16",)
+    # As every path in the configuration: relative to the application.
+    assert wharf.settings.events.secret_file == Path(application.root_path) / "webhook-secret"
+
+
+def test_events_of_the_application_win_over_those_of_its_file(application: Flask) -> None:
+    toml = Path(application.root_path) / "wharfinger.toml"
+    toml.write_text('[events]\nwebhook = "https://one.example.org/"\n', "utf-8")
+    application.config["WHARFINGER_CONFIG"] = "wharfinger.toml"
+    application.config["WHARFINGER_EVENTS"] = {"webhook": "https://two.example.org/"}
+    Wharfinger(application)
+    settings = application.extensions["wharfinger"].wharf.settings
+    assert settings.events.webhook == "https://two.example.org/"
 
 
 def test_a_configuration_file_is_read_from_beside_the_application(application: Flask) -> None:

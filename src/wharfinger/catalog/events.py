@@ -9,7 +9,7 @@ earliest that waits. One that failed `MOST_TRIES` times is parked: nothing waits
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
 from typing import Any, Final
 
@@ -104,9 +104,26 @@ def failed(connection: Connection, seq: int, tries: int, next_at: datetime) -> N
     )
 
 
-def unpark(connection: Connection) -> int:
-    """Let every parked event be tried anew; return how many."""
-    return connection.execute(update(events).where(_PARKED).values(tries=0, next_at=0)).rowcount
+def undelivered(
+    connection: Connection, *, parked: bool, after: int, limit: int
+) -> list[tuple[Event, datetime | None]]:
+    """Return events that nobody took, in order, with the time of the next try (parked: None)."""
+    statement = select(events).where(_PARKED if parked else events.c.done_at.is_(None))
+    rows = connection.execute(
+        statement.where(events.c.seq > after).order_by(events.c.seq).limit(limit)
+    )
+    return [
+        (_record(row), None if row.tries >= MOST_TRIES else from_millis(row.next_at or row.at))
+        for row in rows
+    ]
+
+
+def unpark(connection: Connection, ids: Collection[str] | None = None) -> int:
+    """Let parked events (None: all of them) be tried anew; return how many."""
+    statement = update(events).where(_PARKED).values(tries=0, next_at=0)
+    if ids is not None:
+        statement = statement.where(events.c.id.in_(ids))
+    return connection.execute(statement).rowcount
 
 
 def counts(connection: Connection) -> tuple[int, int]:

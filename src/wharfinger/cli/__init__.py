@@ -31,6 +31,7 @@ _COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "release": ("release", "Hand a held file out after all."),
     "rescan": ("rescan", "Have files scanned again after new signatures."),
     "sweep": ("sweep", "Remove what has expired and what nobody owns."),
+    "events": ("events", "List events that the webhook did not take, and try them anew."),
     "doctor": ("doctor", "Find out what is wrong with an installation."),
     "config": ("config", "Show the configuration."),
     "completion": ("completion", "Print the completion script of a shell."),

@@ -13,6 +13,7 @@ from flask import Flask
 from wharfinger.errors import ConfigError
 from wharfinger.keys import refuse_unknown
 from wharfinger.service import Collection, Wharf
+from wharfinger.service.event_settings import EventSettings
 from wharfinger.service.limits import LimitSettings
 from wharfinger.service.settings import WharfSettings, read_toml
 from wharfinger.web.proxies import Proxies
@@ -24,6 +25,7 @@ _CONFIG_KEYS: Final = (
     "WHARFINGER_COLLECTIONS",
     "WHARFINGER_OFFLOAD",
     "WHARFINGER_LIMITS",
+    "WHARFINGER_EVENTS",
     "WHARFINGER_TRUSTED_PROXIES",
 )
 
@@ -59,6 +61,14 @@ def wharf_from(app: Flask) -> Wharf:
         if not isinstance(limits, Mapping):
             raise ConfigError("WHARFINGER_LIMITS must be a table, as [limits] is.")
         settings = replace(settings, limits=LimitSettings.from_mapping(limits))
+    events = config.get("WHARFINGER_EVENTS")
+    if events is not None:
+        if not isinstance(events, Mapping):
+            raise ConfigError("WHARFINGER_EVENTS must be a table, as [events] is.")
+        found = EventSettings.from_mapping(events)
+        if found.secret_file is not None:
+            found = replace(found, secret_file=root / found.secret_file)
+        settings = replace(settings, events=found)
     return Wharf(
         settings.with_collections(
             {name: Collection.from_mapping(name, table) for name, table in more.items()}
