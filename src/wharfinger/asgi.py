@@ -9,10 +9,11 @@ threads.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import contextvars
 import inspect
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, MutableMapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, MutableMapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
@@ -36,7 +37,7 @@ Send: TypeAlias = Callable[[Message], Awaitable[None]]
 Authorize: TypeAlias = Callable[[Scope], "Principal | Awaitable[Principal | None] | None"]
 
 _BATCH: Final = 1 * MIB
-# What came for so long is handed on by the next piece, so that a slow sender holds little memory.
+# What came for so long is handed on, so that a slow sender holds little memory.
 _GATHER_SECONDS: Final = 0.2
 _READ: Final = 1 * MIB
 _THREADS: Final = 16
@@ -124,10 +125,11 @@ class App:
 
     async def _take_in(self, exchange: Exchange, receive: Receive) -> Answer:
         try:
-            async for batch in _batches(receive):
-                answer = await self._run(partial(exchange.write, batch))
-                if answer is not None:
-                    return answer
+            async with contextlib.aclosing(_batches(receive)) as batches:
+                async for batch in batches:
+                    answer = await self._run(partial(exchange.write, batch))
+                    if answer is not None:
+                        return answer
         except ConnectionError:
             return await self._run(exchange.cut_short)
         return await self._run(exchange.finish)
@@ -246,33 +248,77 @@ def _head(scope: Scope) -> RequestHead:
     )
 
 
-async def _batches(receive: Receive) -> AsyncIterator[bytes]:
+async def _batches(receive: Receive) -> AsyncGenerator[bytes, None]:
     """Yield the body in pieces of about a MiB, smaller ones from a slow sender.
 
     Raises:
-        ConnectionError: the client left.
+        ConnectionError: the client left; what came before was yielded.
     """
-    loop = asyncio.get_running_loop()
-    gathered: list[bytes] = []
-    size, began = 0, 0.0
-    more = True
-    while more:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            if gathered:  # an upload that goes on later has come as far as this
-                yield b"".join(gathered)
+    message = await receive()
+    if message["type"] != "http.disconnect" and not message.get("more_body", False):
+        if piece := cast("bytes", message.get("body", b"")):
+            yield piece
+        return
+    arriving = _Arriving(receive)
+    reading = asyncio.create_task(arriving.read_on(message))
+    try:
+        while batch := await arriving.take():
+            yield batch
+        await reading
+    finally:
+        reading.cancel()
+        await asyncio.gather(reading, return_exceptions=True)
+
+
+class _Arriving:
+    """A body on its way: read by a task of its own, so that nothing of it waits for what follows.
+
+    Whoever sends may stop in the middle without leaving: what came is handed on all the same, and
+    a newer request for the same upload begins where this one ended.
+    """
+
+    def __init__(self, receive: Receive) -> None:
+        self._receive = receive
+        self._pieces: list[bytes] = []
+        self._over = False
+        self._some = asyncio.Event()
+        self._enough = asyncio.Event()
+        self._room = asyncio.Event()
+
+    async def read_on(self, message: Message) -> None:
+        """Read from this message on, never more than a batch ahead. Raises ConnectionError."""
+        size = 0
+        try:
+            while message["type"] != "http.disconnect":
+                if piece := cast("bytes", message.get("body", b"")):
+                    size = size + len(piece) if self._pieces else len(piece)
+                    self._pieces.append(piece)
+                    self._some.set()
+                if not message.get("more_body", False):
+                    return
+                if size >= _BATCH and self._pieces:
+                    self._room.clear()
+                    self._enough.set()
+                    await self._room.wait()
+                message = await self._receive()
             raise ConnectionResetError("the client left")
-        piece = cast("bytes", message.get("body", b""))
-        more = message.get("more_body", False)
-        now = loop.time()
-        if piece:
-            began = began if gathered else now
-            gathered.append(piece)
-            size += len(piece)
-        if gathered and (size >= _BATCH or not more or now - began >= _GATHER_SECONDS):
-            yield gathered[0] if len(gathered) == 1 else b"".join(gathered)
-            gathered.clear()
-            size = 0
+        finally:
+            self._over = True
+            self._some.set()
+            self._enough.set()
+
+    async def take(self) -> bytes:
+        """Return a batch, or what came for a while; nothing at the end."""
+        await self._some.wait()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_GATHER_SECONDS):
+                await self._enough.wait()
+        pieces, self._pieces = self._pieces, []
+        if not self._over:
+            self._some.clear()
+            self._enough.clear()
+        self._room.set()
+        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
 
 async def _disconnected(receive: Receive) -> None:

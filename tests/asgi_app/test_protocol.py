@@ -160,6 +160,27 @@ def test_a_refusal_in_the_middle_stops_reading(wharf: Wharf) -> None:
 # --- leaving ------------------------------------------------------------------------------
 
 
+def test_what_came_is_handed_on_although_nothing_follows(wharf: Wharf) -> None:
+    upload = wharf.uploads.create("files", protocol="resumable", owner="user:7", length=100)
+    scope = scope_of("PATCH", f"/uploads/files/{upload.id}", {
+        "Upload-Offset": "0", "Upload-Complete": "?1", "Content-Length": "100",
+        "Content-Type": "application/partial-upload",
+    })  # fmt: skip
+
+    async def main() -> int:
+        app = create_app(wharf, authorize=lambda _: SIGNED_IN)
+        talk = Talk(body(b"x" * 40, more=True), body(b"x" * 7, more=True))
+        running = asyncio.create_task(app(scope, talk.receive, talk.send))
+        await asyncio.wait_for(talk.waiting.wait(), 5)
+        await asyncio.sleep(0.6)  # three times as long as bytes wait for more
+        offset = (await asyncio.to_thread(wharf.uploads.state, upload.id)).offset
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+        return offset
+
+    assert asyncio.run(main()) == 47
+
+
 def test_a_client_that_leaves_in_the_middle_of_an_upload_leaves_nothing(wharf: Wharf) -> None:
     scope = upload_scope(wharf, Content_Length="3000000", Content_Type="")
     talk = ask(create_app(wharf), scope, body(b"\1" * 2_000_000, more=True), GONE)
@@ -183,8 +204,9 @@ def test_cancelling_an_upload_leaves_nothing(wharf: Wharf) -> None:
     async def cancelled() -> None:
         talk = Talk(body(b"\1" * 2_000_000, more=True))
         task = asyncio.create_task(_run(create_app(wharf), scope, talk))
-        await talk.waiting.wait()
-        assert open_files(wharf.settings.data) != []
+        async with asyncio.timeout(20):
+            while not open_files(wharf.settings.data):
+                await asyncio.sleep(0.01)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task

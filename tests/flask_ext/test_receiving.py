@@ -18,7 +18,8 @@ from support.services import blobs_on_disk
 from support.shells import Browser, form
 from wharfinger import Principal, Rejected, Wharf
 from wharfinger.errors import LengthMismatch
-from wharfinger.flask import Wharfinger
+from wharfinger.flask import Wharfinger, requests
+from wharfinger.units import KIB, MIB
 
 TEXT = {"Content-Type": "text/plain", "Content-Disposition": 'attachment; filename="notes.txt"'}
 ONE = form(("note", None, b"hello", None), ("file", "me.png", samples.image("PNG"), "image/png"))
@@ -381,3 +382,38 @@ def test_a_handler_for_our_errors_that_came_first_stays(tmp_path: Path, wharf: W
     files = Wharfinger(app, wharf=wharf)
     app.add_url_rule("/<file>", "show", files.deliver)
     assert app.test_client().get("/nothing").data == b"mine: not-found"
+
+
+class Line:
+    """A body that comes at so many bytes a second, by a clock of its own."""
+
+    def __init__(self, length: int, rate: float) -> None:
+        self._left, self._rate = length, rate
+        self.time = 0.0
+
+    def read(self, size: int = -1) -> bytes:
+        size = min(size, self._left)
+        self._left -= size
+        self.time += size / self._rate
+        return bytes(size)
+
+    def monotonic(self) -> float:
+        return self.time
+
+
+@pytest.mark.parametrize(
+    ("rate", "largest"),
+    [(1e9, MIB), (1e6, 128 * KIB), (50_000, 16 * KIB)],
+    ids=["a fast sender", "a slow one", "one that drips"],
+)
+def test_of_a_sender_no_more_is_held_back_than_it_sends_in_a_moment(
+    monkeypatch: pytest.MonkeyPatch, rate: float, largest: int
+) -> None:
+    line = Line(8 * MIB, rate)
+    monkeypatch.setattr(requests, "time", line)
+    app = Flask("app")
+    environ = {"wsgi.input": line, "wsgi.input_terminated": True}
+    with app.test_request_context("/", method="POST", headers=CHUNKED, environ_overrides=environ):
+        pieces = [len(piece) for piece in requests.body()]
+    assert sum(pieces) == 8 * MIB
+    assert max(pieces) == largest
