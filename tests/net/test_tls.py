@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import socket
 import ssl
+import subprocess
+import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -239,6 +242,41 @@ def test_each_hop_of_a_redirect_is_verified(authority: Authority, folder: Path) 
         ):
             client.download(server.url, "out")
         assert target.exchanges == []
+
+
+def test_no_other_protocol_than_http_1_1_is_offered(authority: Authority, folder: Path) -> None:
+    context = authority.server()
+    context.set_alpn_protocols(["h2", "http/1.1"])
+    agreed: list[str | None] = []
+
+    def handler(exchange: Exchange) -> None:
+        assert isinstance(exchange.sock, ssl.SSLSocket)
+        agreed.append(exchange.sock.selected_alpn_protocol())
+        exchange.send(response(b"hello"))
+
+    with (
+        Peer(handler, tls=context) as server,
+        Client(allow_private=True, tls=authority.trusting) as client,
+    ):
+        client.download(server.url, "out")
+    assert agreed == ["http/1.1"]
+
+
+def test_the_handshake_loads_no_other_client(authority: Authority, folder: Path) -> None:
+    """They take longer to load than the whole transfer takes."""
+    authority.write(folder / "authority.pem")
+    code = (
+        "import sys, wharfinger\n"
+        "wharfinger.download(sys.argv[1], 'out', allow_private=True)\n"
+        "print([m for m in ('urllib3', 'http', 'email', 'logging') if m in sys.modules])\n"
+    )
+    with authority.peer(HELLO) as server:
+        done = subprocess.run(
+            [sys.executable, "-c", code, server.url],
+            env={**os.environ, "SSL_CERT_FILE": str(folder / "authority.pem")},
+            capture_output=True, check=True, text=True,
+        )  # fmt: skip
+    assert done.stdout == "[]\n"
 
 
 # --- time ---------------------------------------------------------------------------------

@@ -1,7 +1,6 @@
 """The one connection class, bound to the address guard and to a clock.
 
-It connects to checked addresses only, directly or through a proxy. TLS, and the check of host
-names, is urllib3's: in `secure`, so that a plain transfer does not wait until that is loaded.
+It connects to checked addresses only, directly or through a proxy; over TLS in `secure`.
 """
 
 from __future__ import annotations

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final
 from wharfinger.net import tls
 from wharfinger.net.connection import GuardedConnection
 from wharfinger.net.proxies import Proxies
+from wharfinger.net.secure import GuardedTLSConnection
 
 if TYPE_CHECKING:
     from wharfinger.net.cancelling import Canceller
@@ -121,8 +122,6 @@ class Connections:
         if context is None:
             connection = GuardedConnection(url.host, url.port)
         else:
-            from wharfinger.net.secure import GuardedTLSConnection  # urllib3: takes 50 ms
-
             connection = GuardedTLSConnection(url.host, url.port, context=context)
         connection.guard = self._guard
         connection.clock = self._clock

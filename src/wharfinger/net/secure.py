@@ -1,16 +1,14 @@
-"""The connection over TLS: urllib3 makes the handshake and compares certificate and host."""
+"""The connection over TLS: the context makes the handshake and compares certificate and host."""
 
 from __future__ import annotations
 
 import socket
 import ssl
+from typing import Final
 
-from urllib3.connection import HTTPSConnection
-from urllib3.exceptions import HTTPError
-from urllib3.util.ssl_match_hostname import CertificateError
-
-from wharfinger.net import tls
 from wharfinger.net.connection import GuardedConnection
+
+_PROTOCOLS: Final = ("http/1.1",)  # ALPN: nothing else is spoken here (RFC 7301)
 
 
 class GuardedTLSConnection(GuardedConnection):
@@ -21,7 +19,7 @@ class GuardedTLSConnection(GuardedConnection):
     Args:
         host: as the certificate names it.
         port: the port.
-        context: the authorities that are trusted; it verifies.
+        context: the authorities that are trusted; it verifies certificates and names.
     """
 
     tunnels = True
@@ -31,27 +29,5 @@ class GuardedTLSConnection(GuardedConnection):
         self._context = context
 
     def _secured(self, sock: socket.socket) -> socket.socket:
-        handshake = _Handshake(self.named, self.port, ssl_context=self._context)
-        handshake.connected = sock
-        try:
-            handshake.connect()
-        except BaseException as error:
-            handshake.close()
-            if isinstance(error, CertificateError):
-                raise tls.distrusted(self.host, error) from error
-            if isinstance(error, HTTPError):
-                raise OSError(str(error)) from error
-            raise
-        secured = handshake.sock
-        if secured is None:
-            raise OSError("TLS gave no socket")
-        return secured
-
-
-class _Handshake(HTTPSConnection):
-    """urllib3's connection over a socket that is connected already."""
-
-    connected: socket.socket
-
-    def _new_conn(self) -> socket.socket:
-        return self.connected
+        self._context.set_alpn_protocols(_PROTOCOLS)
+        return self._context.wrap_socket(sock, server_hostname=self.host)
