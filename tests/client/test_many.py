@@ -6,6 +6,7 @@ import errno
 import os
 import threading
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
@@ -15,6 +16,7 @@ from support.content import HTML
 from support.folders import listing
 from support.peer import Exchange, response
 from wharfinger import DownloadReport, DownloadResult
+from wharfinger.client import many
 from wharfinger.client.folder import Folder
 from wharfinger.errors import (
     ActiveContent,
@@ -180,6 +182,34 @@ def test_a_result_is_told_when_its_name_is_durable(
     url = peer(answer).url
     assert fetch([f"{url}/f{n}" for n in range(20)], on_result=tell).failed == ()
     assert len(told) == 20
+
+
+def test_results_wait_for_one_another_but_not_when_the_list_ends(
+    peer: StartPeer, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    syncs: list[Folder] = []
+
+    def sync(opened: Folder) -> None:
+        syncs.append(opened)
+
+    monkeypatch.setattr(Folder, "sync", sync)
+    monkeypatch.setattr(many, "_TOGETHER", 3600.0)
+    url = peer(answer).url
+    assert fetch([f"{url}/f{n}" for n in range(20)], concurrency=4).failed == ()
+    assert 1 <= len(syncs) <= 4  # one for all but the last of each thread
+
+
+def test_what_is_no_error_of_a_file_is_raised_without_waiting_for_results(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(many, "_TOGETHER", 3600.0)
+
+    def fails(_url: str, _target: object) -> NoReturn:
+        raise RecursionError
+
+    urls = [f"https://a.test/{n}" for n in range(20)]
+    with pytest.raises(RecursionError):
+        many.fetch_all(urls, folder, fails, concurrency=4, on_result=None)
 
 
 def test_a_folder_that_cannot_be_synced_is_an_error_of_its_files(

@@ -41,6 +41,9 @@ Item: TypeAlias = str | tuple[str, str]
 
 DEFAULT_CONCURRENCY: Final = 8
 MAX_CONCURRENCY: Final = 64
+# Seconds in which results wait for one another: to be woken for each, and to sync the folder
+# for each, costs more than a small file.
+_TOGETHER: Final = 0.05
 _OWN_NAME: Final = "Give each address a name of its own."
 
 
@@ -74,6 +77,7 @@ class DownloadReport:
         return sum(one.download.size for one in self.results if one.download is not None)
 
 
+_Order: TypeAlias = tuple[int, DownloadResult]
 Told: TypeAlias = Callable[[DownloadResult], object]
 _Fetch: TypeAlias = "Callable[[str, os.PathLike[str]], Download]"
 
@@ -169,12 +173,11 @@ def fetch_all(
             todo.append(number)
         else:
             tell(result)
+    orders = [(number, results[number]) for number in todo]
     with (
         Folder(folder, synced_later=True) as opened,
-        _Crew(opened, fetch, min(concurrency, len(todo))) as crew,
+        _Crew(opened, fetch, orders, min(concurrency, len(todo))) as crew,
     ):
-        for number in todo:
-            crew.todo.put((number, results[number]))
         missing = len(todo)
         while missing:
             for number, result in crew.next():
@@ -254,21 +257,25 @@ def _judged(name: str) -> str:
 class _Crew:
     """Threads that share one client; all of them end when the block does."""
 
-    def __init__(self, folder: Folder, fetch: _Fetch, count: int) -> None:
-        self.todo: SimpleQueue[tuple[int, DownloadResult] | None] = SimpleQueue()
-        self._done: SimpleQueue[tuple[int, DownloadResult] | BaseException] = SimpleQueue()
+    def __init__(self, folder: Folder, fetch: _Fetch, orders: list[_Order], count: int) -> None:
+        self._todo: SimpleQueue[_Order | None] = SimpleQueue()
+        for order in (*orders, *[None] * count):
+            self._todo.put(order)
+        self._done: SimpleQueue[_Order | BaseException] = SimpleQueue()
+        self._ending = threading.Event()  # nobody begins anything any more
         self._folder = folder
         self._fetch = fetch
         self._canceller = Canceller()
         self._threads = [threading.Thread(target=self._work, daemon=True) for _ in range(count)]
 
-    def next(self) -> list[tuple[int, DownloadResult]]:
+    def next(self) -> list[_Order]:
         """Return the next results; raises what is no error of a single file.
 
         The names of all files among them are durable by then: the folder is synced once for
         as many as are there, while others are being fetched.
         """
         done = [self._done.get()]
+        self._ending.wait(_TOGETHER)
         while True:
             try:
                 done.append(self._done.get_nowait())
@@ -297,22 +304,21 @@ class _Crew:
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         if kind is not None:
             self._canceller.cancel()
-        for _thread in self._threads:
-            self.todo.put(None)
         for thread in self._threads:
             thread.join()
         if self._release is not None:
             self._release()
 
     def _work(self) -> None:
-        with self._canceller.in_charge():
-            while (order := self.todo.get()) is not None:
-                number, planned = order
-                try:
+        try:
+            with self._canceller.in_charge():
+                while (order := self._todo.get()) is not None:
+                    number, planned = order
                     self._done.put((number, self._fetched(planned)))
-                except BaseException as error:  # noqa: BLE001 - raised by `next`
-                    self._done.put(error)
-                    return
+        except BaseException as error:  # noqa: BLE001 - raised by `next`
+            self._done.put(error)
+        finally:
+            self._ending.set()
 
     def _fetched(self, planned: DownloadResult) -> DownloadResult:
         if self._canceller.cancelled:
