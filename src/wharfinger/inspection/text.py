@@ -34,6 +34,7 @@ _MARKS: Final[tuple[tuple[bytes, str], ...]] = (
 _FIRST_OF_MARKS: Final = frozenset(mark[0] for mark, _ in _MARKS)
 _BINARY: Final = bytes([*range(0x09), 0x0B, *range(0x0E, 0x1B), *range(0x1C, 0x20)])
 _HIGH: Final = bytes(range(0x80, 0x100))
+_GLANCE: Final = 64
 _BLANKS: Final = b"\t\n\r "
 # How JSON goes on after its first character (RFC 8259 section 2), seen from a cut head.
 _JSON_START: Final = re.compile(
@@ -92,6 +93,8 @@ def _has_binary(data: bytes) -> bool:
 
 
 def _is_old_text(head: bytes) -> bool:
+    if _has_binary(head[:_GLANCE]):
+        return False  # as in most content that is no text
     high = len(head) - len(head.translate(None, _HIGH))
     return high * 3 <= len(head) and not _has_binary(head)
 
