@@ -114,6 +114,28 @@ def test_what_is_wrong_with_a_line_is_told_with_its_number_and_name(
     assert "is called one, too." in told[3]
 
 
+def test_what_helps_is_said_once_for_a_list_and_names_options(
+    peer: StartPeer, folder: Path
+) -> None:
+    url = peer(answer).url
+    for name in ("a", "b"):
+        (folder / name).write_bytes(b"old")
+    (folder / "list").write_text(f"{url}/x a\n{url}/x b\n{url}/missing c\n")
+    ran = wharf("get", "-i", "list", "--at-once", "1")
+    assert ran.err.splitlines() == [
+        f"error: line 1, a: {url}/x: a exists already. (destination-exists)",
+        "hint: Choose another name, or ask for it: --force.",
+        f"error: line 2, b: {url}/x: b exists already. (destination-exists)",
+        f"error: line 3, c: {url}/missing: answered 404. (response)",
+        "hint: Check the address; links also expire and get revoked.",
+        "3 of 3 files failed.",
+    ]
+    told = wharf("get", "--json", "-i", "list").records
+    assert {one["error"]["hint"] for one in told if one["name"] in {"a", "b"}} == {
+        "Choose another name, or ask for it: --force."
+    }
+
+
 def test_a_list_may_lead_elsewhere_while_a_token_is_set(peer: StartPeer, folder: Path) -> None:
     server, other = peer(saying(response(b"own"))), peer(saying(response(b"other")))
     (folder / "list").write_text(f"{server.url}/a one\n{other.url}/b two\n")

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any, Final, Self
 
 from wharfinger import names
 from wharfinger.cli import output
-from wharfinger.cli.wording import for_terminal
 from wharfinger.errors import EXIT_SOME_FAILED, LocalFileError, SourceMissing, UsageError
 
 if TYPE_CHECKING:
@@ -21,6 +20,7 @@ if TYPE_CHECKING:
     from wharfinger.errors import WharfingerError
 
 _COMMENT: Final = re.compile(r"(^|\s)#.*")
+_NOT_FOR_LISTS: Final = " (or, with get, --rename)"
 _LONGEST_LIST: Final = 64 * 1024 * 1024
 _AGAIN: Final = (
     "Run the same command again: what is there already stays as it is, "
@@ -70,8 +70,9 @@ def fetch_listing(
         return client.download(url, target, auth=token_for(url), **settled)
 
     items = items_of(_read(listing))
+    telling = _Telling()
     try:
-        report = fetch_all(items, folder, fetch, concurrency=at_once, on_result=_tell)
+        report = fetch_all(items, folder, fetch, concurrency=at_once, on_result=telling.tell)
     except KeyboardInterrupt as interrupt:
         if options.get("resume"):
             interrupt.add_note(_AGAIN)
@@ -117,29 +118,41 @@ def _read(listing: str) -> str:
         raise UsageError(f"{shown} is not text in UTF-8.") from error
 
 
-def _tell(result: DownloadResult) -> None:
-    if result.download is not None:
-        output.emit(record_of(result.download), names.show(str(result.download.path), limit=4096))
-    elif result.error is not None:
-        _tell_failure(result, result.error)
+class _Telling:
+    """Says of each file how it went; what many of them are advised is said once."""
 
+    def __init__(self) -> None:
+        self._advised: set[str] = set()
 
-def _tell_failure(result: DownloadResult, error: WharfingerError) -> None:
-    line = result.url.line if isinstance(result.url, Address) else None
-    if output.is_json():
-        fields = {
-            "code": error.code,
-            "detail": for_terminal(error.detail),
-            "hint": for_terminal(error.hint),
-            "exit_code": error.exit_code,
-        }
-        output.emit({"url": result.url, "line": line, "name": result.name, "error": fields})
-        return
-    # The name is "" when it is what is wrong; the text says it then.
-    name = f", {names.show(result.name, limit=100)}" if result.name else ""
-    where = names.show(result.url.partition("?")[0], limit=200)
-    detail = names.show(for_terminal(error.detail), limit=1000)
-    output.note(f"error: line {line}{name}: {where}: {detail} ({error.code})")
+    def tell(self, result: DownloadResult) -> None:
+        """Print one result."""
+        got = result.download
+        if got is not None:
+            output.emit(record_of(got), names.show(str(got.path), limit=4096))
+        elif result.error is not None:
+            self._tell_failure(result, result.error)
+
+    def _tell_failure(self, result: DownloadResult, error: WharfingerError) -> None:
+        line = result.url.line if isinstance(result.url, Address) else None
+        detail, hint = output.words_of(error)
+        hint = hint.replace(_NOT_FOR_LISTS, "")
+        if output.is_json():
+            fields = {
+                "code": error.code,
+                "detail": detail,
+                "hint": hint,
+                "exit_code": error.exit_code,
+            }
+            output.emit({"url": result.url, "line": line, "name": result.name, "error": fields})
+            return
+        # The name is "" when it is what is wrong; the text says it then.
+        name = f", {names.show(result.name, limit=100)}" if result.name else ""
+        where = names.show(result.url.partition("?")[0], limit=200)
+        said = names.show(detail.removeprefix(f"{where} "), limit=1000)
+        output.note(f"error: line {line}{name}: {where}: {said} ({error.code})")
+        if hint and hint not in self._advised:
+            self._advised.add(hint)
+            output.note(f"hint: {names.show(hint, limit=1000)}")
 
 
 def record_of(got: Download) -> dict[str, object]:

@@ -119,13 +119,19 @@ def explain(status: int, hint: str) -> None:
 
 def fail(error: WharfingerError, *, subject: str = "") -> int:
     """Print an error, of one of several subjects, and return the exit code that belongs to it."""
-    hint = error.hint
     more: dict[str, object] = {"file": subject} if subject else {}
     if isinstance(error, ResponseError):
-        hint = _explained.get(error.status, hint)
         more |= {"status": error.status, "problem": error.problem}
-    detail, hint = for_terminal(error.detail), for_terminal(hint)
+    detail, hint = words_of(error)
     return _say_error(error.code, detail, hint, error.exit_code, more)
+
+
+def words_of(error: WharfingerError) -> tuple[str, str]:
+    """Return what an error says, and what it advises, in the words of the command line."""
+    hint = error.hint
+    if isinstance(error, ResponseError):
+        hint = _explained.get(error.status, hint)
+    return for_terminal(error.detail), for_terminal(hint)
 
 
 def _say_error(

@@ -26,6 +26,7 @@ _IN_OPTIONS: Final = (
     ("pass type=", "give --type"),
     ("pass resume=", "what is there is resumed"),
     ("digest=True", "--digest"),
+    ("pass a larger max_size=", "give a larger --max-size"),
 )
 
 

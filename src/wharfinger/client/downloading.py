@@ -131,6 +131,7 @@ class Rules:
             f"The content may be {show_size(self.max_size)} long, and {what}.",
             limit=self.max_size,
             size=size,
+            hint="If you want it all the same, pass a larger max_size=.",
         )
 
 

@@ -40,6 +40,8 @@ class Folder:
         self._synced_later = synced_later
         try:
             self.descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        except FileNotFoundError as error:
+            raise LocalFileError(f"The folder {names.show(str(path))} does not exist.") from error
         except OSError as error:
             raise local_error(error, f"The folder {names.show(str(path))}") from error
 

@@ -225,7 +225,8 @@ def _within(
             take_back()
     if isinstance(answer, OSError):
         failure = ConnectFailed(
-            f"The name {shown} cannot be resolved: {answer.strerror or answer}."
+            f"The name {shown} cannot be resolved: {answer.strerror or answer}.",
+            hint="Check the name, and whether this machine reaches its name service.",
         )
         failure.retryable = answer.errno not in _NO_SUCH_HOST
         raise failure from answer
