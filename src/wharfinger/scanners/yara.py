@@ -12,10 +12,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import BinaryIO, Final
 
-from wharfinger.errors import ConfigError, Rejected, Unavailable
+from wharfinger.errors import ConfigError, TooComplex, Unavailable
 from wharfinger.extras import require
 from wharfinger.inspection import HEAD_SIZE, detect
-from wharfinger.inspection.archives.walking import members
+from wharfinger.inspection.archives.walking import UNREADABLE, members
 from wharfinger.names import show
 from wharfinger.policy import Policy
 from wharfinger.scanners import Clean, Infected, Unscannable, Verdict
@@ -26,8 +26,10 @@ __all__ = ["Yara"]
 _WINDOW: Final = 32 * MIB
 # Longer than any string that rules look for.
 _OVERLAP: Final = 1 * MIB
-# What an archive may hold before nobody can say what is in it.
-_LIMITS: Final = Policy(refuse=["encrypted", "damaged"])
+# The usual bounds of what an archive may hold.
+_LIMITS: Final = Policy()
+# After these not every member was looked at.
+_NOT_READ: Final = frozenset({"damaged", "encrypted", UNREADABLE})
 
 
 class Yara:
@@ -72,13 +74,19 @@ class Yara:
             return Infected(found)
         file.seek(0)
         media_type = detect(file.read(HEAD_SIZE), complete=size <= HEAD_SIZE).type
+        unread: list[str] = []
+
+        def report(word: str, sentence: str) -> None:
+            if word in _NOT_READ:
+                unread.append(sentence)
+
         try:
-            for path, pieces in members(file, size, media_type, _LIMITS):
+            for path, pieces in members(file, size, media_type, _LIMITS, report):
                 if (found := self._find(pieces)) is not None:
                     return Infected(f"{found} in {show(path, limit=200)}")
-        except Rejected as error:
-            return Unscannable(str(error))
-        return Clean()
+        except TooComplex as error:
+            unread.append(str(error))
+        return Unscannable(unread[0].rstrip(".")) if unread else Clean()
 
     def _find(self, pieces: Iterable[bytes]) -> str | None:
         for window in _windows(pieces):
