@@ -14,6 +14,7 @@ import pytest
 
 from support import samples
 from support.services import blobs_on_disk, make_wharf, token
+from support.waiting import soon
 from wharfinger import Principal, Wharf
 from wharfinger.asgi import create_app
 from wharfinger.errors import Unavailable
@@ -204,9 +205,7 @@ def test_cancelling_an_upload_leaves_nothing(wharf: Wharf) -> None:
     async def cancelled() -> None:
         talk = Talk(body(b"\1" * 2_000_000, more=True))
         task = asyncio.create_task(_run(create_app(wharf), scope, talk))
-        async with asyncio.timeout(20):
-            while not open_files(wharf.settings.data):
-                await asyncio.sleep(0.01)
+        assert await asyncio.to_thread(soon, lambda: open_files(wharf.settings.data) != [])
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task

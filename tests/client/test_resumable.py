@@ -135,6 +135,59 @@ def test_rules_21_and_35_a_large_file_is_begun_empty_and_then_sent() -> None:
     assert (sent["upload-offset"], sent["upload-complete"]) == ("0", "?1")
 
 
+ORDERED = bytes(range(256)) * 2000
+# By openssl: of all of it, and of its first 300 KiB and the rest.
+WHOLE_DIGEST = "sha-256=:is/KvTi1EtVgWrsNUdZ/mfL4U48v5rDChzIoDDIMS6g=:"
+DIGESTS = (
+    "sha-256=:p9iIFSHLseSlypYBmMeQe0ViWznTp6hjaPyLTsrQEBQ=:",
+    "sha-256=:jGYn4lv73vK7pavAMSPqjptg2JL38YCoubUHn7MjPFQ=:",
+)
+
+
+def appended(offset: int) -> bytes:
+    said = answer("204 No Content", Upload_Complete="?0", Upload_Offset=str(offset))
+    return said.replace(b"Content-Length: 0\r\n", b"")
+
+
+def test_rule_50_each_append_has_the_digest_of_its_own_content() -> None:
+    with script(OFFERED, CREATED, appended(300 * KIB), DONE) as peer:
+        put(ORDERED, peer.url, digest=True, chunk_size=300 * KIB)
+    begun, first, last = (exchange.headers for exchange in peer.exchanges[1:])
+    assert begun["repr-digest"] == WHOLE_DIGEST
+    assert "content-digest" not in begun
+    assert (first["content-digest"], last["content-digest"]) == DIGESTS
+    assert len(peer.exchanges[2].body) == 300 * KIB
+
+
+def test_without_a_wish_for_digests_an_append_has_none() -> None:
+    with script(OFFERED, CREATED, DONE) as peer:
+        put(ORDERED, peer.url)
+    assert "content-digest" not in peer.last.headers
+
+
+def test_with_digests_a_request_is_no_larger_than_may_be_lost() -> None:
+    size = 9 * MIB
+    with script(OFFERED, CREATED, appended(8 * MIB), DONE) as peer:
+        put(bytes(size), peer.url, digest=True)
+    assert [len(exchange.body) for exchange in peer.exchanges[2:]] == [8 * MIB, 1 * MIB]
+
+
+def test_rule_50_what_was_damaged_on_the_way_is_sent_once_more() -> None:
+    damaged = answer("400 Bad Request", Upload_Complete="?0", Upload_Offset="0")
+    with script(OFFERED, CREATED, damaged, stands(0), DONE) as peer:
+        put(ORDERED, peer.url, digest=True, retries=1)
+    assert lines(peer)[2:] == [f"PATCH {HERE}", f"HEAD {HERE}", f"PATCH {HERE}"]
+    assert peer.last.body == ORDERED
+    with (
+        script(OFFERED, CREATED, damaged, stands(0), damaged) as peer,
+        pytest.raises(ResponseError) as refusal,
+    ):
+        put(ORDERED, peer.url, digest=True, retries=1)
+    assert refusal.value.status == 400
+    with script(OFFERED, CREATED, damaged) as peer, pytest.raises(ResponseError):
+        put(ORDERED, peer.url, retries=1)  # without a digest it is another reason
+
+
 def test_rule_30_a_creation_that_broke_goes_on_where_the_interim_answer_said() -> None:
     with script(reset_after(interim()), stands(3), DONE) as peer:
         put(b"abcdef", peer.url, retries=1)

@@ -136,13 +136,14 @@ def upload(
         type: its media type; by its name by default.
         policy: what may be sent.
         digest: send the SHA-256 of the body along (Content-Digest and Repr-Digest, RFC 9530),
-            so that a server which checks it refuses what was damaged on the way.
+            so that a server which checks it refuses what was damaged on the way. A resumable
+            upload has that of the whole and of each request.
         idempotency_key: sent as Idempotency-Key to a server that honours it: it then stores
             the content once however often it comes, and a failed transfer is tried again.
         connections: tus only: parts that are sent at the same time, where the server can join
             them.
         chunk_size: tus and resumable only: the largest request, in bytes or text such as "8 MiB"; by default
-            all that remains, or 8 MiB where the server checks each request by its checksum.
+            all that remains, or 8 MiB where each request has its own checksum or digest.
         resume: tus and resumable only: go on from what an earlier call left, and remember where this one is.
         progress: is called with a `Progress` about ten times a second.
         json: not accepted; it is here to say that form fields go into `fields`.

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 from wharfinger.client.body import RawBody
 from wharfinger.client.choosing import ask_options
-from wharfinger.client.resumable_sender import WHOLE, Going, Sender
+from wharfinger.client.resumable_sender import DIGESTED, WHOLE, Going, Sender
 from wharfinger.client.upload_sender import saying_how_to_go_on
 from wharfinger.client.upload_state import Part, State, state_key
 from wharfinger.client.upload_stream import ahead, in_chunks
@@ -70,6 +70,7 @@ class Job:
         self._sender = Sender(
             call=self.call,
             announced=known is not None,
+            digests=self.digest,
             idempotency_key=self.idempotency_key,
             now=self.now,
         )
@@ -129,7 +130,7 @@ class Job:
             fields=fields,
             retrying=self.call.retrying.renewed(),
             total=total,
-            size=self.chunk_size,
+            size=self.chunk_size or (DIGESTED if self.digest else None),
             limits=self.limits or Limits(),
         )
 
