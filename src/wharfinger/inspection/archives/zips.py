@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import pairwise
-from typing import BinaryIO
+from typing import BinaryIO, Final
 
 from wharfinger.inspection.archives.member_names import MemberNames
 from wharfinger.inspection.archives.place import UNREADABLE, Damaged, Entry, Place
@@ -28,6 +28,9 @@ from wharfinger.names import show
 from wharfinger.units import show_size
 
 __all__ = ["directory_of", "is_folder", "tell_kind", "zip_entries"]
+
+# Nothing, compressed: 2 bytes of deflate, 14 of bzip2. Some writers treat folders so.
+_NOTHING_PACKED: Final = 32
 
 
 def zip_entries(file: BinaryIO, size: int, place: Place) -> Iterator[Entry]:
@@ -78,7 +81,7 @@ def directory_of(file: BinaryIO, size: int, place: Place, *, most: int) -> Direc
 
 def is_folder(member: Member) -> bool:
     """Return whether a member is a folder; with content it is a file, whatever its name."""
-    return member.is_folder and not member.unpacked and not member.packed
+    return member.is_folder and not member.unpacked and member.packed <= _NOTHING_PACKED
 
 
 def tell_kind(member: Member, names: MemberNames) -> None:
