@@ -48,7 +48,7 @@ TYPED = {
     "a command": ("wharf se", "1", {"serve"}),
     "all commands": (
         "wharf ", "1",
-        {"get", "put", "inspect", "serve", "ls", "info", "share", "request", "rm", "token", "sweep", "events",
+        {"get", "put", "inspect", "serve", "ls", "info", "share", "request", "rm", "token", "worker", "release", "rescan", "sweep", "events",
          "doctor", "config", "completion"},
     ),
     "a command below": ("wharf token re", "2", {"revoke"}),

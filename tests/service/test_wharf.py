@@ -379,7 +379,9 @@ BAD_TOML = {
     "a wrong duration": ('[collections.a]\nexpires_in = "soon"\n', "30 d"),
     "a store of later": ('[store]\nurl = "s3://bucket"\n', "file:///"),
     "a catalog of later": ('[catalog]\nurl = "postgresql://x"\n', "sqlite:///"),
-    "a section of later": ("[scan]\n", "Take"),
+    "a scanner that is none": ('[scan]\nclamd = "here"\n', "unix:///run"),
+    "a word that is none": ('[scan]\nwhen_down = "pass"\n', ""),
+    "checks at no time": ("[checking]\ndeadline = 0\n", ""),
     "not a table": ("collections = 3\n", ""),
     "no TOML": ("[[[\n", ""),
 }

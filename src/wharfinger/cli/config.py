@@ -51,6 +51,7 @@ def show(*, data: str | None, config: str | None) -> None:
     limits = wharf.limits.describe()
     receiving = wharf.patience.describe()
     checking = wharf.checking.describe()
+    scan = wharf.scan.describe()
     collections = {
         name: {**found.describe(), **found.quotas.describe()}
         for name, found in sorted(wharf.collections.items())
@@ -63,6 +64,7 @@ def show(*, data: str | None, config: str | None) -> None:
                 "limits": limits,
                 "receiving": receiving,
                 "checking": checking,
+                "scan": scan,
                 "collections": collections,
             }
         )
@@ -76,6 +78,8 @@ def show(*, data: str | None, config: str | None) -> None:
         output.emit({}, f"receiving.{key} = {value}")
     for key, value in checking.items():
         output.emit({}, f"checking.{key} = {value}")
+    for key, value in scan.items():
+        output.emit({}, f"scan.{key} = {value}")
     for name, rules in collections.items():
         types = rules["types"]
         shown = ", ".join(types) if isinstance(types, list) else "any type"

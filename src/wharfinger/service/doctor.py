@@ -11,15 +11,19 @@ from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Final, Literal, TypeAlias
+from typing import BinaryIO, Final, Literal, TypeAlias, cast
 
 from wharfinger.catalog.events import MOST_TRIES
 from wharfinger.catalog.migrations import HEAD
 from wharfinger.errors import ConfigError, DataFolderError, Unavailable
+from wharfinger.scanners import Unscannable
+from wharfinger.scanners.clamd import Clamd
 from wharfinger.service import keyring
 from wharfinger.service.counters import RedisCounters
 from wharfinger.service.limits import LimitSettings
+from wharfinger.service.scan_settings import ScanSettings
 from wharfinger.service.settings import WharfSettings
+from wharfinger.service.settling import MOST_TRIES as MOST_CHECKS
 from wharfinger.service.webhooks import SECRET_VARIABLE, load_secrets
 from wharfinger.units import GIB, show_size
 
@@ -71,6 +75,8 @@ def examine(settings: WharfSettings, *, workers: int = 1) -> Iterator[Finding]:
         yield check(settings)
     yield _limits(settings.limits, workers)
     yield _events(settings)
+    yield _checks(settings)
+    yield from _scanners(settings.scan)
     yield from _optional_parts()
 
 
@@ -278,6 +284,91 @@ def _events(settings: WharfSettings) -> Finding:
             "The log of the service says why.",
         )  # fmt: skip
     return Finding("events", "ok", "The webhook takes them.")
+
+
+def _checks(settings: WharfSettings) -> Finding:
+    try:
+        with closing(_read_only(settings.catalog_file)) as database:
+            (parked,) = database.execute("SELECT count(*) FROM jobs WHERE parked").fetchone()
+            held = dict(
+                database.execute(
+                    "SELECT state, count(*) FROM files WHERE state IN ('held', 'checking')"
+                    " GROUP BY state"
+                ).fetchall()
+            )
+    except sqlite3.Error:
+        return Finding("checks", "ok", "None yet.")  # of its state the check of the catalog tells
+    if parked:
+        return Finding(
+            "checks", "failure", f"{parked} were given up after {MOST_CHECKS} tries.",
+            "The log says why. `wharf rescan` tries them again, `wharf release` and `wharf rm` end it.",
+        )  # fmt: skip
+    if held.get("held"):
+        return Finding(
+            "checks", "warning", f"{held['held']} files are held.",
+            "`wharf info ID` says why; `wharf release` hands one out, `wharf rm` removes it.",
+        )  # fmt: skip
+    waiting = held.get("checking", 0)
+    if waiting and not settings.checking.workers:
+        return Finding(
+            "checks", "warning", f"{waiting} files wait for a worker.", "Start `wharf worker`."
+        )
+    return Finding("checks", "ok", f"{waiting} files are being checked; none is held.")
+
+
+def _scanners(scan: ScanSettings) -> Iterator[Finding]:
+    try:
+        scanner = scan.scanner()
+    except ConfigError as error:
+        yield Finding("scanner", "failure", error.detail, error.hint)
+        return
+    if scanner is None:
+        yield Finding(
+            "scanner", "ok", "None is named: files are looked into, and not scanned for malware."
+        )
+        return
+    if scan.yara:
+        yield Finding("yara", "ok", f"The rules of {len(scan.yara)} files can be used.")
+    if (clamd := scan.of_clamd()) is not None:
+        yield _clamd(clamd, scan)
+
+
+def _clamd(clamd: Clamd, scan: ScanSettings) -> Finding:
+    try:
+        clamd.ping()
+        version = clamd.version()
+        tells = clamd.exceeds_max_is_told()
+        taken = clamd.scan(cast("BinaryIO", _Zeros(clamd.max_size)), clamd.max_size)
+    except Unavailable as error:
+        until = "what comes is held" if scan.when_down == "hold" else "uploads are refused"
+        return Finding(
+            "clamd", "failure", f"{error} Until it answers, {until}.",
+            "Start it (systemctl start clamav-daemon), or change [scan] clamd.",
+        )  # fmt: skip
+    if not tells:
+        return Finding(
+            "clamd", "failure",
+            f"{version} says OK to archives that it did not look into to their end.",
+            "Malware behind a limit would pass: put `AlertExceedsMax yes` into clamd.conf, restart it.",
+        )  # fmt: skip
+    if isinstance(taken, Unscannable) and "StreamMaxLength" in taken.reason:
+        return Finding(
+            "clamd", "warning", f"It takes no file as large as [scan] max_size, {show_size(clamd.max_size)}.",
+            "Raise StreamMaxLength in clamd.conf, or lower max_size to it.",
+        )  # fmt: skip
+    return Finding("clamd", "ok", f"{version}; it tells when a limit keeps it from looking.")
+
+
+class _Zeros:
+    """A file of so many zeros, which takes no room."""
+
+    def __init__(self, size: int) -> None:
+        self._left = size
+
+    def read(self, size: int) -> bytes:
+        size = min(size, self._left)
+        self._left -= size
+        return bytes(size)
 
 
 def _optional_parts() -> Iterator[Finding]:
