@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from support.peer import Exchange, Peer, response
+from support.waiting import soon
 from wharfinger import Client, Policy, Reply
 from wharfinger.client import resumable, resumable_sender
 from wharfinger.errors import (
@@ -239,6 +240,28 @@ def test_a_flood_of_interim_answers_ends() -> None:
 
 
 # --- going on -----------------------------------------------------------------------------
+
+
+def test_rule_32_the_offset_is_not_asked_for_while_a_request_of_ours_runs() -> None:
+    """A HEAD would take the upload away from it: ours is given up first, its connection closed."""
+    ended: list[bytes] = []
+    appending: list[Exchange] = []
+
+    def silent(exchange: Exchange) -> None:
+        appending.append(exchange)
+        exchange.sock.settimeout(10)
+        ended.append(exchange.sock.recv(1))  # nothing, when the client closed
+
+    def asked(exchange: Exchange) -> None:
+        assert soon(lambda: ended == [b""], within=2), "the append was still open"
+        exchange.send(stands(0))
+
+    with script(OFFERED, CREATED, silent, asked, DONE) as peer:
+        url = f"{peer.url}/uploads"
+        with Client(allow_private=True, retries=1, timeout=0.3, sleep=lambda _: None) as client:
+            client.upload(bytes(2 * UNIT), url, protocol="resumable")
+    assert lines(peer)[2:] == [f"PATCH {HERE}", f"HEAD {HERE}", f"PATCH {HERE}"]
+    assert len(appending) == 1
 
 
 def test_rule_33_what_was_never_sent_is_cancelled_and_begun_anew() -> None:

@@ -8,8 +8,10 @@ import os
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -32,7 +34,7 @@ from wharfinger.errors import (
 )
 from wharfinger.service import uploads as module
 from wharfinger.service.refusals import error_of
-from wharfinger.stores import LocalStore, MemoryStore
+from wharfinger.stores import LocalStore, MemoryStore, Staging
 
 MIB = 1024 * 1024
 OWNER = Principal(id="user:1", scopes=frozenset({"write"}))
@@ -58,7 +60,7 @@ def on_disk(tmp_path: Path, clock: Clock) -> Iterator[Wharf]:
         yield wharf
 
 
-def create(wharf: Wharf, length: int | None = None, **more: str) -> Upload:
+def create(wharf: Wharf, length: int | None = None, **more: Any) -> Upload:
     return wharf.uploads.create("files", protocol="tus", owner=OWNER.id, length=length, **more)
 
 
@@ -236,6 +238,68 @@ def test_another_service_over_the_same_folder_takes_over(on_disk: Wharf, tmp_pat
         assert content(other, stored.id) == whole
     older.close()
     assert on_disk.uploads.find(upload.id, OWNER).file_id == stored.id
+
+
+def staged(folder: Path) -> Path:
+    (path,) = (folder / "data" / "staging").iterdir()
+    return path
+
+
+def test_an_upload_whose_synced_bytes_are_lost_ends_and_never_becomes_a_file_with_a_hole(
+    on_disk: Wharf, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    upload = create(on_disk, 100)
+    put(on_disk, upload, b"x" * 60)
+    os.truncate(staged(tmp_path), 59)
+    with make_wharf(tmp_path / "data", clock=Clock()) as other:
+        with caplog.at_level("ERROR"), pytest.raises(UploadOver):
+            other.uploads.take(upload.id)
+        assert "has lost bytes" in caplog.text
+        for ask in (other.uploads.take, other.uploads.state):
+            with pytest.raises(NotFound):
+                ask(upload.id)
+    with pytest.raises(NotFound):
+        on_disk.uploads.take(upload.id)
+    assert list((tmp_path / "data" / "staging").iterdir()) == []
+
+
+def test_an_upload_whose_staged_file_is_gone_is_gone(on_disk: Wharf, tmp_path: Path) -> None:
+    upload = create(on_disk, 100)
+    put(on_disk, upload, b"x" * 60)
+    staged(tmp_path).unlink()
+    with make_wharf(tmp_path / "data", clock=Clock()) as other, pytest.raises(NotFound):
+        other.uploads.state(upload.id)
+
+
+def test_who_asks_while_another_process_completes_an_upload_hears_of_the_file(
+    on_disk: Wharf, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its bytes are published first, and its record is committed then."""
+    upload = create(on_disk, 4)
+    published = threading.Event()
+    with make_wharf(tmp_path / "data", clock=Clock()) as other:
+        publish = LocalStore.publish
+
+        def slowly(store: LocalStore, staging: Staging, file_id: str) -> None:
+            publish(store, staging, file_id)
+            published.set()
+            time.sleep(0.3)
+
+        monkeypatch.setattr(LocalStore, "publish", slowly)
+
+        def complete() -> None:
+            with other.uploads.take(upload.id) as turn:
+                turn.write(b"text")
+                turn.complete()
+
+        on_disk.uploads.close()  # it knows nothing of the upload, as after a restart
+        thread = threading.Thread(target=complete)
+        thread.start()
+        assert published.wait(10)
+        with pytest.raises(UploadOver):
+            on_disk.uploads.state(upload.id)
+        assert on_disk.uploads.state(upload.id).state is UploadState.COMPLETE
+        thread.join()
 
 
 def test_two_services_can_go_on_in_turns(on_disk: Wharf, tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ The rules, whatever protocol speaks:
 from __future__ import annotations
 
 import contextlib
+import logging
 import secrets
 import threading
 import time
@@ -41,11 +42,14 @@ from wharfinger.service.collections import Collection
 from wharfinger.service.principals import Principal
 from wharfinger.service.turns import REMEMBERED, AtHand, House, Turn, check_size
 from wharfinger.service.whole_upload import Finisher, pieces_of
-from wharfinger.stores import Store
+from wharfinger.stores import Part, Store
+from wharfinger.stores.base import LOCK_SECONDS
 from wharfinger.units import MIB
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
+
+log = logging.getLogger("wharfinger")
 
 ProtocolName = Literal["tus", "resumable"]
 
@@ -56,6 +60,7 @@ LONGEST: Final = timedelta(days=7)
 _AT_HAND: Final = 128
 _AT_HAND_SECONDS: Final = 300
 _READ: Final = 1 * MIB
+_LOOK_AGAIN: Final = 0.02
 
 
 class Reserve(Protocol):
@@ -234,9 +239,8 @@ class Uploads:
             raise UploadOver(f"The upload is {found.state.value}; it takes no more bytes.")
         try:
             at_hand = self._at_hand_of(found)
-        except NotFound:  # another process has just ended it, or forgotten it
-            if self.find(upload_id, asker).state is UploadState.OPEN:
-                raise
+        except NotFound:  # another process is about to end it, or has forgotten it
+            self._wait_for_end(upload_id, asker)
             raise UploadOver("The upload has just ended.") from None
         with at_hand.held():
             if not at_hand.gone and at_hand.upload.generation == found.generation:
@@ -388,8 +392,32 @@ class Uploads:
                 return found
         # Another process's, or one from before a restart: nothing is known but the record.
         return self._keep_at_hand(
-            AtHand(replace(upload, generation=-1), self._store().open_part(upload.id), None)
+            AtHand(replace(upload, generation=-1), self._opened(upload), None)
         )
+
+    def _opened(self, upload: Upload) -> Part:
+        """Return the staged file of an upload. Raises NotFound, UploadOver: its bytes are lost."""
+        part = self._store().open_part(upload.id)
+        if part.size < upload.offset:
+            # What was acknowledged is not there: there is no offset that is true, and going on
+            # would make a file with a hole.
+            part.discard()
+            log.error("upload %s has lost bytes that were synced; it ends", upload.id)
+            self._catalog().write(lambda connection: statements.remove(connection, upload.id))
+            raise UploadOver("What came of this upload was lost.", hint="Begin anew.")
+        return part
+
+    def _wait_for_end(self, upload_id: str, asker: Principal | None) -> None:
+        """Return when an upload whose bytes have left staging is over; they go before its record.
+
+        Raises:
+            NotFound: it is not over after a while: its bytes are lost.
+        """
+        until = time.monotonic() + LOCK_SECONDS
+        while self.find(upload_id, asker).state is UploadState.OPEN:
+            if time.monotonic() > until:
+                raise NotFound
+            time.sleep(_LOOK_AGAIN)
 
     def _keep_at_hand(self, at_hand: AtHand) -> AtHand:
         """Remember it, or return what another thread remembered meanwhile."""
