@@ -103,8 +103,20 @@ def ole(*, stream: str = "", installer: bool = False) -> bytes:
     header = bytearray(512)
     header[:8] = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
     header[30:32] = b"\x09\x00"
-    root = bytearray("Root Entry".encode("utf-16-le").ljust(128, b"\0"))
+    root = bytearray(ole_entry("Root Entry", 5, child=1 if stream else _NO_ENTRY))
     if installer:
         root[80:96] = bytes.fromhex("84100c0000000000c000000000000046")
-    entry = stream.encode("utf-16-le").ljust(128, b"\0")
+    entry = ole_entry(stream, 2) if stream else bytes(128)
     return bytes(header) + bytes(root) + entry + bytes(256)
+
+
+_NO_ENTRY = 0xFFFFFFFF
+
+
+def ole_entry(
+    name: str, kind: int, *, left: int = _NO_ENTRY, right: int = _NO_ENTRY, child: int = _NO_ENTRY
+) -> bytes:
+    """Return an entry of an OLE directory ([MS-CFB] 2.6.1): kind 1 storage, 2 stream, 5 root."""
+    encoded = name.encode("utf-16-le")
+    links = struct.pack("<HBB3L", len(encoded) + 2, kind, 1, left, right, child)
+    return (encoded.ljust(64, b"\0") + links).ljust(128, b"\0")

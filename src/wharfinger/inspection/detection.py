@@ -14,13 +14,13 @@ from wharfinger.inspection.media_types import KINDS, UNKNOWN_TYPE
 from wharfinger.inspection.signatures import signature_type
 from wharfinger.inspection.text import read_text, text_format
 
-__all__ = ["HEAD_SIZE", "Detected", "detect"]
+__all__ = ["ACTIVE_TYPES", "HEAD_SIZE", "UNKNOWN", "Detected", "detect"]
 
 # Measured on 2,825 files: 8 KiB settles every image, media, archive, program and script
 # format, and markup hidden behind blank lines; more gains nothing.
 HEAD_SIZE: Final = 8192
 
-_ACTIVE: Final = frozenset(kind.type for kind in KINDS if kind.active)
+ACTIVE_TYPES: Final = frozenset(kind.type for kind in KINDS if kind.active)
 _RASTER: Final = frozenset(
     {"image/jpeg", "image/png", "image/gif", "image/webp", "image/bmp", "image/tiff"}
     | {"image/vnd.microsoft.icon"}
@@ -45,7 +45,7 @@ class Detected:
     loose: bool = False
 
 
-_UNKNOWN: Final = Detected(UNKNOWN_TYPE)
+UNKNOWN: Final = Detected(UNKNOWN_TYPE)
 _EMPTY: Final = Detected(UNKNOWN_TYPE, text=True)
 
 
@@ -62,15 +62,15 @@ def detect(head: bytes, *, complete: bool) -> Detected:
     media_type = signature_type(head)
     if media_type:
         inner = inner_active(head.lower()) if media_type in _RASTER else ""
-        return Detected(media_type, active=media_type in _ACTIVE, inner=inner)
+        return Detected(media_type, active=media_type in ACTIVE_TYPES, inner=inner)
     probe, valid = read_text(head, complete=complete)
     lead = leading_markup(probe)
     if lead is not None:
-        return Detected(lead.type, active=lead.type in _ACTIVE, text=valid, loose=lead.loose)
+        return Detected(lead.type, active=lead.type in ACTIVE_TYPES, text=valid, loose=lead.loose)
     if valid:
         media_type = text_format(probe, complete=complete)
         return Detected(media_type, text=True, inner=inner_active(probe.lower()))
-    return Detected("application/x-tar") if _is_tar(head) else _UNKNOWN
+    return Detected("application/x-tar") if _is_tar(head) else UNKNOWN
 
 
 def _is_tar(head: bytes) -> bool:

@@ -13,7 +13,7 @@ import json
 import re
 from typing import Final, NamedTuple
 
-__all__ = ["Text", "read_text", "text_format"]
+__all__ = ["Text", "TextReader", "is_json", "read_text", "text_format"]
 
 
 class Text(NamedTuple):
@@ -56,6 +56,67 @@ def read_text(head: bytes, *, complete: bool) -> Text:
     return Text(head, valid=not _has_binary(head))
 
 
+class TextReader:
+    """Tells of a whole content, fed in pieces of any size, whether it is text to its end.
+
+    The rules are those of `read_text`; how the content is cut makes no difference.
+    """
+
+    __slots__ = ("_count", "_decoder", "_high", "_lead", "_may_be_old", "_utf8", "_wide")
+
+    def __init__(self) -> None:
+        self._lead = b""
+        self._decoder: codecs.IncrementalDecoder | None = None
+        self._wide = False
+        self._utf8 = True
+        self._may_be_old = True
+        self._count = 0
+        self._high = 0
+
+    def feed(self, piece: bytes) -> bool:
+        """Take in more; False as soon as it cannot be text any more."""
+        if self._decoder is None:
+            # The longest mark has four bytes.
+            self._lead += piece
+            if len(self._lead) < 4:  # noqa: PLR2004
+                return True
+            piece = self._begin()
+        return self._read(piece, final=False)
+
+    def finish(self) -> bool:
+        """Return whether all of it was text."""
+        last = b"" if self._decoder else self._begin()
+        return self._read(last, final=True)
+
+    def _begin(self) -> bytes:
+        marks = (row for row in _MARKS if self._lead.startswith(row[0]))
+        mark, encoding = next(marks, (b"", "utf-8"))
+        self._may_be_old = not mark
+        self._wide = encoding != "utf-8"
+        self._decoder = codecs.getincrementaldecoder(encoding)("strict")
+        return self._lead[len(mark) :]
+
+    def _read(self, piece: bytes, *, final: bool) -> bool:
+        text = ""
+        if self._utf8:
+            try:
+                text = self._decoder.decode(piece, final) if self._decoder else ""
+            except UnicodeDecodeError:
+                self._utf8 = False
+        if self._wide:
+            self._utf8 = self._utf8 and not _has_binary(text.encode("utf-8"))
+            return self._utf8
+        self._count += len(piece)
+        if not piece.isascii():
+            self._high += len(piece) - len(piece.translate(None, _HIGH))
+        if _has_binary(piece):
+            self._utf8 = self._may_be_old = False
+        if self._utf8:
+            return True
+        # High bytes may be a minority only at the end.
+        return self._may_be_old and (not final or self._high * 3 <= self._count)
+
+
 def text_format(probe: bytes, *, complete: bool) -> str:
     """Return "application/json", "application/xml" or "text/plain" for valid text.
 
@@ -64,7 +125,7 @@ def text_format(probe: bytes, *, complete: bool) -> str:
     text = probe.lstrip(_BLANKS)
     first = text[:1]
     if first and first in b"{[":
-        if _JSON_START.match(text) and (not complete or _parses(text)):
+        if _JSON_START.match(text) and (not complete or is_json(text)):
             return "application/json"
     elif first == b"<" and _XML_START.match(text) and (not complete or _is_closed(text)):
         return "application/xml"
@@ -99,7 +160,8 @@ def _is_old_text(head: bytes) -> bool:
     return high * 3 <= len(head) and not _has_binary(head)
 
 
-def _parses(text: bytes) -> bool:
+def is_json(text: bytes) -> bool:
+    """Return whether text is JSON to its end (RFC 8259), with or without a byte order mark."""
     try:
         # `len` stands in for int and float: their digits need no converting (CVE-2020-10735).
         json.loads(text, parse_int=len, parse_float=len, parse_constant=_no_constant)

@@ -11,46 +11,41 @@ import zlib
 from collections.abc import Iterator
 from typing import Final
 
-__all__ = ["zip_type"]
+__all__ = ["APK_TYPE", "JAR_TYPE", "OFFICE_TYPES", "ZIP_TYPE", "declared_type", "zip_type"]
 
-_ZIP: Final = "application/zip"
-_JAR: Final = "application/java-archive"
-_APK: Final = "application/vnd.android.package-archive"
+ZIP_TYPE: Final = "application/zip"
+JAR_TYPE: Final = "application/java-archive"
+APK_TYPE: Final = "application/vnd.android.package-archive"
 _OOXML: Final = "application/vnd.openxmlformats-officedocument"
 _LOCAL_HEADER: Final = b"PK\3\4"
 _MOST_MEMBERS: Final = 32
 # [Content_Types].xml of a document with a thousand parts; inflation stops there.
 _MOST_CONTENT_TYPES: Final = 64 * 1024
 
-# ECMA-376 part 1: the folder of each application's parts, and its type without and with macros.
-_OFFICE: Final[tuple[tuple[str, bytes, str, str], ...]] = (
-    (
-        "word/",
-        b"/word/",
+# ECMA-376 part 1: the folder of each application's parts, and its types without and with macros.
+OFFICE_TYPES: Final[dict[str, tuple[str, str]]] = {
+    "word": (
         f"{_OOXML}.wordprocessingml.document",
         "application/vnd.ms-word.document.macroenabled.12",
     ),
-    (
-        "xl/",
-        b"/xl/",
+    "xl": (
         f"{_OOXML}.spreadsheetml.sheet",
         "application/vnd.ms-excel.sheet.macroenabled.12",
     ),
-    (
-        "ppt/",
-        b"/ppt/",
+    "ppt": (
         f"{_OOXML}.presentationml.presentation",
         "application/vnd.ms-powerpoint.presentation.macroenabled.12",
     ),
-)
+}
 # OpenDocument 1.3 part 2 section 3.3 and EPUB 3.3 section 4.3: the first member is
 # stored, is called "mimetype" and holds the media type.
-_DECLARED: Final = frozenset(
+_DECLARED_TYPES: Final = frozenset(
     {
         "application/vnd.oasis.opendocument.text",
         "application/vnd.oasis.opendocument.spreadsheet",
         "application/vnd.oasis.opendocument.presentation",
         "application/vnd.oasis.opendocument.graphics",
+        "application/vnd.oasis.opendocument.formula",
         "application/epub+zip",
     }
 )
@@ -64,8 +59,8 @@ def zip_type(head: bytes) -> str:
     for name, start, end, deflated in _members(head):
         if not names and name == "mimetype":
             found = _MEDIA_TYPE.match(head, start, end)
-            declared = found[0].decode("ascii") if found else ""
-            if declared in _DECLARED:
+            declared = declared_type(found[0]) if found else ""
+            if declared:
                 return declared
         if name == "[Content_Types].xml":
             content_types = _inflate(head[start:end]) if deflated else head[start:end]
@@ -73,22 +68,29 @@ def zip_type(head: bytes) -> str:
     return _by_names(names, content_types)
 
 
+def declared_type(content: bytes) -> str:
+    """Return the type that the content of the member "mimetype" means, or ""; templates are documents."""
+    media_type = content.decode("latin-1").strip().removesuffix("-template")
+    return media_type if media_type in _DECLARED_TYPES else ""
+
+
 def _by_names(names: list[str], content_types: bytes) -> str:
     if not names:
-        return _ZIP
+        return ZIP_TYPE
     if "AndroidManifest.xml" in names or "classes.dex" in names:
-        return _APK
+        return APK_TYPE
     if names[0].startswith("META-INF/"):
-        return _JAR
+        return JAR_TYPE
     if "[Content_Types].xml" not in names and "_rels/.rels" not in names:
-        return _ZIP
+        return ZIP_TYPE
     if any(name.endswith(".class") for name in names):
         # A Java archive in the clothes of an Office document.
-        return _JAR
+        return JAR_TYPE
     macros = b"macroEnabled.main" in content_types or b"vbaProject" in content_types
     macros = macros or any(name.endswith("vbaProject.bin") for name in names)
-    for folder, part, plain, with_macros in _OFFICE:
-        if part in content_types or any(name.startswith(folder) for name in names):
+    for folder, (plain, with_macros) in OFFICE_TYPES.items():
+        part = f"/{folder}/".encode()
+        if part in content_types or any(name.startswith(f"{folder}/") for name in names):
             return with_macros if macros else plain
     return _OOXML
 
