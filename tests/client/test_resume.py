@@ -466,7 +466,7 @@ def test_a_chunked_rest_of_another_length_is_not_the_rest(
         assert Path("out.bin.part").stat().st_size == left
 
 
-DAMAGED = [{"size": ""}, {"size": False}, {"size": -5}, {"size": 0.5}, {"mode": "6"},
+DAMAGED = [{"synced": -1}, {"synced": True}, {"synced": "1"}, {"boot": None}, {"size": ""}, {"size": False}, {"size": -5}, {"size": 0.5}, {"mode": "6"},
            {"validator": "a\r\nX: y"}, {"validator": "\u20ac"}, {"validator": None}]  # fmt: skip
 
 

@@ -30,10 +30,14 @@ from wharfinger.client.sidecar import Sidecar
 from wharfinger.errors import DestinationExists, DestinationUnsafe, LocalFileError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from wharfinger.client.folder import Folder
     from wharfinger.client.sidecar import Source
 
 _SMALL: Final = 64 * 1024
+# What a power cut can cost; each sync of so much is in the sidecar. A Ctrl-C costs nothing.
+_SYNCED_EVERY: Final = 1024 * 1024 * 1024
 _SUFFIX: Final = ".part"
 _RECORD_SUFFIX: Final = ".part.json"
 
@@ -62,6 +66,8 @@ class Partial:
         self._contents: Contents | None = None
         self._mode = 0o600
         self._unnamed = False
+        self._source: Source | None = None
+        self._scattered = False
 
     @property
     def part_path(self) -> Path:
@@ -131,7 +137,7 @@ class Partial:
             return None
         except OSError as error:
             raise self._failed(error) from error
-        opened.size = os.fstat(opened.descriptor).st_size
+        opened.size = source.believed(os.fstat(opened.descriptor).st_size)
         self._mode = source.mode
         self._source = source
         return source
@@ -151,13 +157,28 @@ class Partial:
         """
         try:
             if self._contents is not None:
-                self._contents.cut(0)
+                self._empty(self._contents)
             elif not self._create_unnamed(source.size):
                 self._create()
             self._source = source
             if not self._unnamed:
                 self.opened.check_room(source.size or 0)
                 self._record(source)
+        except OSError as error:
+            raise self._failed(error) from error
+
+    def append(self, blocks: Iterable[bytes | memoryview]) -> None:
+        """Append to the bytes that are there; now and then they are made durable.
+
+        Raises:
+            LocalFileError, StorageFull: the file system.
+        """
+        opened, source = self.opened, self._source
+        opened.append(blocks)
+        if source is None or self._scattered or opened.size - source.synced <= _SYNCED_EVERY:
+            return
+        try:
+            self._vouch()
         except OSError as error:
             raise self._failed(error) from error
 
@@ -171,7 +192,8 @@ class Partial:
         """
         try:
             # Synced: after a power cut a file with holes must not look like a beginning.
-            self._record(replace(self._source, validator=""), sync=True)
+            self._scattered = True
+            self._record(replace(self._known, validator=""), sync=True)
             self._folder.sync()
         except OSError as error:
             raise self._failed(error) from error
@@ -184,7 +206,8 @@ class Partial:
         """
         try:
             self.opened.cut(max(self.size, length))
-            self._record(self._source)
+            self._scattered = False
+            self._record(self._known)
         except OSError as error:
             raise self._failed(error) from error
 
@@ -210,21 +233,23 @@ class Partial:
             self._folder.published()
         except OSError as error:
             raise self._failed(error) from error
+        self._source = None
         return self._folder.path / name
 
     def discard(self) -> None:
         """Remove the partial file and its sidecar."""
         self._unnamed, unnamed = False, self._unnamed
+        self._source = None
         if self._contents is not None and not unnamed:
             self._folder.remove(self._part)
             self._sidecar.remove()
         self.close()
 
     def close(self) -> None:
-        """Let go of the files; what is there stays for a later call."""
-        if self._unnamed:
+        """Let go of the files; what is there stays for a later call, durably."""
+        if self._contents is not None and self._source is not None:
             with contextlib.suppress(OSError):  # what cannot be kept is fetched again
-                self._keep()
+                self._keep(self._source)
         if self._contents is not None:
             self._contents.close()
             self._contents = None
@@ -247,9 +272,24 @@ class Partial:
         self._unnamed = True
         return True
 
-    def _keep(self) -> None:
-        self._give_name()
-        self._record(self._source)
+    @property
+    def _known(self) -> Source:
+        if self._source is None:
+            raise LocalFileError(f"{self._folder.shown(self._part)} was not begun.")
+        return self._source
+
+    def _keep(self, source: Source) -> None:
+        if self._unnamed:
+            self._give_name()
+        elif self._scattered or not source.validator or source.synced == self.size:
+            return  # nobody goes on from it, or the record says it already
+        self._vouch()
+
+    def _vouch(self) -> None:
+        """Note that the bytes are on the disk, once they are; raises OSError."""
+        self.opened.sync()
+        self._source = replace(self._known, synced=self.size)
+        self._record(self._source, sync=True)
 
     def _give_name(self) -> None:
         """Make an unnamed file a partial one like others; raises OSError."""
@@ -293,14 +333,22 @@ class Partial:
                     hint="Remove it, or choose another destination.",
                 ) from None
             opened = self._open(0)
-            opened.cut(0)
-            os.fchmod(opened.descriptor, 0o600)
             self._mode = self._read_mode()
+            self._empty(opened)
+            os.fchmod(opened.descriptor, 0o600)
         else:
             # The empty file has the mode that the folder and the umask give to new files;
             # nobody else reads it before it is whole. It is never executable.
             self._mode = stat.S_IMODE(os.fstat(opened.descriptor).st_mode) & 0o666
             os.fchmod(opened.descriptor, 0o600)
+
+    def _empty(self, contents: Contents) -> None:
+        # After a power cut the old record must not vouch for bytes of the new content.
+        record = None if self._unnamed else self._sidecar.read()
+        if record is not None and record.synced:
+            self._sidecar.write(replace(record, validator="", synced=0), sync=True)
+            self._folder.sync()
+        contents.cut(0)
 
     def _read_mode(self) -> int:
         record = self._sidecar.read()

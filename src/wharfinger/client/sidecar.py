@@ -2,6 +2,11 @@
 
 It is written whole or not at all, and never into a file that somebody else has put there;
 what is read is believed only from a plain file of ours alone.
+
+It never vouches for more than is on the disk. A power cut can leave a partial file longer than
+what of it was written: so the record says how many bytes were synced, always after they were,
+and in which run of the machine it was written. In the same run the file is what it looks like
+(also after `kill -9`); in a later one only what was synced is believed.
 """
 
 from __future__ import annotations
@@ -11,6 +16,8 @@ import os
 import re
 import secrets
 from dataclasses import asdict, dataclass, replace
+from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from wharfinger.client.folder import is_ours_alone
@@ -20,6 +27,7 @@ if TYPE_CHECKING:
     from wharfinger.client.folder import Folder
 
 _FORMAT: Final = 1
+_BOOT_ID: Final = Path("/proc/sys/kernel/random/boot_id")  # random(4); Linux alone has it
 _MAX_SIZE: Final = 64 * 1024
 # It goes into a header as it is (RFC 9110 section 5.5).
 _VALIDATOR: Final = re.compile(r"[\x20-\x7e\x80-\xff]*")
@@ -31,7 +39,8 @@ class Source:
 
     `url` is without its query, which may be secret; `query` is the SHA-256 of that.
     `validator` is a strong entity tag, "" when the server gave none. `mode` is what the
-    finished file gets.
+    finished file gets. `synced` bytes of the partial file were on the disk when it was written,
+    in the run of the machine that `boot` names.
     """
 
     url: str
@@ -39,6 +48,12 @@ class Source:
     validator: str
     size: int | None
     mode: int = 0o600
+    synced: int = 0
+    boot: str = ""
+
+    def believed(self, size: int) -> int:
+        """Return how many bytes of a partial file that is `size` long were certainly written."""
+        return size if self.boot and self.boot == this_boot() else min(size, self.synced)
 
 
 class Sidecar:
@@ -72,8 +87,11 @@ class Sidecar:
         except (ValueError, TypeError, AttributeError, KeyError, RecursionError):
             return None
         size = 0 if source.size is None else source.size
-        values: tuple[object, ...] = (source.validator, source.mode, size)
-        if [type(value) for value in values] != [str, int, int] or size < 0:
+        texts: tuple[object, ...] = (source.validator, source.boot)
+        numbers: tuple[object, ...] = (source.mode, size, source.synced)
+        if {type(text) for text in texts} != {str} or {type(n) for n in numbers} != {int}:
+            return None
+        if min(size, source.synced) < 0:
             return None
         if not _VALIDATOR.fullmatch(source.validator):
             return None
@@ -99,7 +117,7 @@ class Sidecar:
             DestinationExists: as `check`.
         """
         self.check()
-        record = {"wharfinger": _FORMAT, **asdict(source)}
+        record = {"wharfinger": _FORMAT, **asdict(replace(source, boot=this_boot()))}
         temporary = f".wharfinger-{secrets.token_hex(8)}"
         descriptor = self._folder.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
         try:
@@ -117,3 +135,12 @@ class Sidecar:
     def remove(self) -> None:
         """Remove it, if it is there."""
         self._folder.remove(self.name)
+
+
+@cache
+def this_boot() -> str:
+    """Return what names the run of the machine since it was started; "" where nothing does."""
+    try:
+        return _BOOT_ID.read_text("ascii").strip()
+    except OSError:
+        return ""

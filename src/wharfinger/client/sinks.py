@@ -145,7 +145,7 @@ class FileSink:
 
     def write(self, blocks: Iterable[bytes | memoryview]) -> None:
         """Append to the partial file."""
-        self._partial.opened.append(blocks)
+        self._partial.append(blocks)
 
     def scatter(self) -> None:
         """Note that the partial file may have holes."""
