@@ -9,7 +9,9 @@ from pathlib import Path
 from wharfinger import Collection, Policy, Wharf
 from wharfinger.scanners import Scanner
 from wharfinger.service import WharfSettings
+from wharfinger.service.checking_settings import CheckingSettings
 from wharfinger.service.limits import LimitSettings
+from wharfinger.service.scan_settings import ScanSettings
 from wharfinger.service.settings import Offload
 from wharfinger.stores import Store
 
@@ -44,6 +46,8 @@ def make_wharf(
     public_url: str | None = None,
     offload: Offload | None = None,
     limits: LimitSettings | None = None,
+    checking: CheckingSettings | None = None,
+    scan: ScanSettings | None = None,
 ) -> Wharf:
     settings = WharfSettings(
         data=folder,
@@ -51,6 +55,8 @@ def make_wharf(
         public_url=public_url,
         offload=offload,
         limits=limits or LimitSettings(),
+        checking=checking or CheckingSettings(),
+        scan=scan or ScanSettings(),
     )
     if clock is None:
         return Wharf(settings, store=store, scanner=scanner)

@@ -304,8 +304,10 @@ class Checking:
                 match judgement():
                     case Passed() as passed if job.kind is JobKind.CHECK:
                         self._settling.passed(stored, passed, job)
-                    case Held() as held if job.kind is JobKind.CHECK or held.again:
+                    case Held() as held if job.kind is JobKind.CHECK:
                         self._settling.held(stored, held, job)
+                    case Held(again=True) as held:
+                        self._settling.later(held, job)
                     case _:
                         self._catalog().write(
                             lambda connection: job_statements.done(connection, job)

@@ -117,6 +117,10 @@ class Settling:
 
         self.catalog().write(settle)
 
+    def later(self, judgement: Held, job: Job) -> None:
+        """Ask again later, and leave the file as it is."""
+        self.catalog().write(lambda connection: self._put_back(connection, job, judgement))
+
     def refused(self, stored: StoredFile, error: WharfingerError, job: Job | None) -> None:
         """Withdraw a file for good, its links with it. Raises LeaseLost."""
         kept = problem_of(error)
@@ -176,6 +180,7 @@ class Settling:
                 raise LeaseLost
             if not file_statements.settle(connection, after, before):
                 raise LeaseLost
+            job_statements.forget(connection, after.id)  # those that were given up, too
             self.note(connection, after, event)
 
         self.catalog().write(settle)
