@@ -11,11 +11,11 @@ from collections.abc import Callable
 from dataclasses import fields, replace
 from typing import BinaryIO, Final, TypeAlias
 
-from wharfinger.inspection import archives, pdf, tables
+from wharfinger.inspection import archives, image_ends, pdf, tables, xml_content
 from wharfinger.inspection.agreement import Claims, judge_content
-from wharfinger.inspection.detection import HEAD_SIZE, detect
 from wharfinger.inspection.facts import Details
 from wharfinger.inspection.findings import Findings
+from wharfinger.inspection.whole import detect_whole
 from wharfinger.policy import Policy
 
 __all__ = ["examine"]
@@ -23,7 +23,13 @@ __all__ = ["examine"]
 Look: TypeAlias = Callable[[BinaryIO, int, str, Findings], Details | None]
 """Takes the file, its size in bytes, its media type and where findings go; None: not its type."""
 
-_LOOKS: Final[tuple[Look, ...]] = (archives.look, pdf.look, tables.look)
+_LOOKS: Final[tuple[Look, ...]] = (
+    archives.look,
+    image_ends.look,
+    pdf.look,
+    tables.look,
+    xml_content.look,
+)
 
 
 def examine(
@@ -48,10 +54,8 @@ def examine(
         ContentRefused: a finding that the policy refuses.
         TooComplex: more pixels, members or unpacked bytes than the policy allows.
     """
-    file.seek(0)
-    head = file.read(HEAD_SIZE)
-    found = detect(head, complete=size <= HEAD_SIZE)
-    media_type = judge_content(policy, Claims.of(name, type), found, empty=not head)
+    found = detect_whole(file, size)
+    media_type = judge_content(policy, Claims.of(name, type), found, empty=not size)
     findings = Findings(policy)
     details = Details()
     if policy.check_content:

@@ -1,0 +1,1 @@
+"""Images as structures: where each format says that it ends, and how large it says it is."""
