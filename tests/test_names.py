@@ -20,6 +20,8 @@ from wharfinger.errors import NameRejected
         ("写真.png", "写真.png"),
         (".bashrc", ".bashrc"),
         ("a..b", "a..b"),
+        ("Screenshot 12:30:05.png", "Screenshot 12:30:05.png"),
+        ("price: $5", "price: $5"),
         ("x" * 255, "x" * 255),
     ],
 )
@@ -48,6 +50,9 @@ def test_an_honest_name_is_kept(claimed: str, expected: str) -> None:
         ("a\u2066b", "U\\+2066"),
         ("a\u2028b", "U\\+2028"),
         ("a\ud800", "U\\+D800"),
+        ("a.php::$DATA", "another stream"),
+        ("a.php:b.jpg:$data", "another stream"),
+        ("folder::$INDEX_ALLOCATION. ", "another stream"),
         ("x" * 256, "256 bytes long"),
         ("ü" * 128, "256 bytes long"),
     ],
@@ -200,3 +205,17 @@ def test_a_label_keeps_what_only_some_file_systems_forbid(name: str, expected: s
 
 def test_a_name_cut_at_a_blank_does_not_end_in_one() -> None:
     assert names.clean("x" * 253 + "\u00a0" + "y" * 9) == "x" * 253
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("a.exe", "a.exe"),
+        ("a.exe. . ", "a.exe"),
+        ("a.php::$DATA", "a.php"),
+        ("a.php:b:$DATA ", "a.php"),
+        ("12:30.png", "12:30.png"),
+    ],
+)
+def test_the_plain_end_of_a_name_is_what_windows_would_open(name: str, expected: str) -> None:
+    assert names.plain_end(name) == expected

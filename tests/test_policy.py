@@ -75,6 +75,13 @@ def test_a_family_permits_all_its_types_and_no_other() -> None:
     assert not policy.permits("text/image")
 
 
+def test_a_family_does_not_mean_drawings_that_run_scripts() -> None:
+    assert not Policy(types="image/*").permits("image/svg+xml")
+    assert not Policy(types="image/*").permits("image/svg")
+    assert Policy(types=["image/*", "image/svg+xml"]).permits("image/svg+xml")
+    assert Policy().permits("image/svg+xml")
+
+
 @pytest.mark.parametrize(
     "types",
     ["", "png", "image/", "/png", "*/*", "image/png; q=1", "image/p ng", "image/*x", [], [""],

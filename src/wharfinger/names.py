@@ -41,6 +41,8 @@ _EDGES: Final = re.compile(r"\A[\s.-]+|[\s.]+\Z")
 _TRAILING: Final = re.compile(r"[\s.]+\Z")
 # What most names are made of; of these `clean` changes only those that Windows reserves.
 _PLAIN: Final = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9._-]{0,200}[A-Za-z0-9_-])?", re.ASCII)
+# [MS-FSCC] 2.1.5: what opens another stream of a file, or the file under a longer name.
+_STREAM: Final = re.compile(r":\$[A-Z_]+\Z", re.IGNORECASE)
 _RESERVED_CHARACTERS: Final = frozenset('<>:"|?*')
 
 
@@ -50,8 +52,8 @@ def judge(claimed: str) -> str:
     The name is brought to NFC and stripped of surrounding white space and of trailing
     dots, which Windows would drop later. A name that no honest program sends is refused:
     empty, path separators, NUL and other control characters, invisible formatting
-    characters (but the joiners that scripts and emoji need), an extension that only looks
-    like ASCII, unpaired surrogates, more than 255 bytes of UTF-8.
+    characters (but the joiners that scripts and emoji need), the stream types of NTFS
+    ("a.php::$DATA"), an extension that only looks like ASCII, unpaired surrogates, more than 255 bytes of UTF-8.
 
     Raises:
         NameRejected: the name is hostile. The text shows it escaped.
@@ -67,6 +69,8 @@ def judge(claimed: str) -> str:
             raise NameRejected(
                 f"The file name {shown!r} has the control character U+{ord(character):04X}."
             )
+    if _STREAM.search(name):
+        raise NameRejected(f"The file name {shown!r} means another stream of a file.")
     if extension(unicodedata.normalize("NFKC", name)) != extension(name):
         raise NameRejected(f"The extension of the file name {shown!r} only looks like one.")
     length = len(name.encode("utf-8", "surrogatepass"))
@@ -105,6 +109,11 @@ def extension(name: str) -> str:
     """Return the last extension in lower case with its dot (".jpg"), or "" when there is none."""
     stem, dot, last = name.rpartition(".")
     return f".{last.lower()}" if dot and stem and last and last.isalnum() else ""
+
+
+def plain_end(name: str) -> str:
+    """Return a name as Windows opens it: without trailing dots and spaces, and without "::$DATA"."""
+    return _TRAILING.sub("", re.sub(r":[^:]*:\$[A-Za-z_]+\Z", "", _TRAILING.sub("", name)))
 
 
 def show(text: str, *, limit: int = 200) -> str:

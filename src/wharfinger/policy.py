@@ -74,6 +74,9 @@ PRESETS: Final[Mapping[str, tuple[str, ...] | None]] = {
     "archives": ARCHIVES,
     "anything": None,
 }
+# Types that run what is in them although people take their family for harmless: "image/*"
+# does not mean them, they have to be named.
+ONLY_BY_NAME: Final = frozenset({"image/svg+xml", "image/svg"})
 # What a look at the whole content may find in it. `refuse` takes these words.
 FINDINGS: Final[Mapping[str, str]] = {
     "damaged": "cannot be decoded or parsed to its end",
@@ -125,7 +128,7 @@ class Policy:
 
     Args:
         types: a preset name ("images"), a media type ("image/png"), a whole family
-            ("image/*"), several of these, or None for any type.
+            ("image/*", which does not mean SVG), several of these, or None for any type.
         max_size: the largest content in bytes, or text with a unit ("5 MiB").
         min_size: the smallest content in bytes, or text with a unit.
         require_agreement: whether file name, claimed type and content must agree.
@@ -268,10 +271,11 @@ class Policy:
             raise ConfigError(f"In {where}: {error}", hint=error.hint) from error
 
     def permits(self, media_type: str) -> bool:
-        """Return whether content of this media type may pass."""
-        if self.types is None:
+        """Return whether content of this media type may pass; "image/*" does not permit SVG."""
+        if self.types is None or media_type in self.types:
             return True
-        return media_type in self.types or f"{media_type.partition('/')[0]}/*" in self.types
+        family = f"{media_type.partition('/')[0]}/*"
+        return family in self.types and media_type not in ONLY_BY_NAME
 
     def narrowed(self, *, types: Iterable[str] | None, max_size: int) -> Self:
         """Return the same rules for these types alone, and at most so many bytes."""

@@ -7,7 +7,7 @@ import pytest
 from wharfinger.inspection import describe_type, extension_of_type, type_of_extension
 from wharfinger.inspection.media_types import KINDS, kinds_of_extension
 from wharfinger.inspection.words import with_article
-from wharfinger.policy import PRESETS
+from wharfinger.policy import ONLY_BY_NAME, PRESETS
 
 
 @pytest.mark.parametrize(
@@ -99,3 +99,9 @@ def test_every_type_of_the_presets_is_known() -> None:
     types = {kind.type for kind in KINDS}
     named = {media_type for preset in PRESETS.values() if preset for media_type in preset}
     assert named <= types
+
+
+def test_no_family_that_people_take_for_harmless_means_a_type_that_runs() -> None:
+    names = {name for kind in KINDS if kind.active for name in (kind.type, *kind.aliases)}
+    families = ("image/", "audio/", "video/", "font/")
+    assert {name for name in names if name.startswith(families)} == ONLY_BY_NAME

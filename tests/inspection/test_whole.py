@@ -262,8 +262,8 @@ def test_what_the_head_settles_stays(data: bytes, expected: str) -> None:
 
 
 _SAMPLES: list[Callable[[], bytes]] = [
-    *(lambda data=data: data for _, data, _ in PACKAGES[:12]),  # type: ignore[misc]
-    *(lambda data=data: data[:12_000] for _, data, _, _ in TEXTS),  # type: ignore[misc]
+    *(lambda data=data: data for _, data, _ in PACKAGES[:12]),
+    *(lambda data=data: data[:12_000] for _, data, _, _ in TEXTS),
     lambda: compound("Workbook", directory_at=(9, 8)),
 ]
 

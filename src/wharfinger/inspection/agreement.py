@@ -62,7 +62,7 @@ class Claims:
     @classmethod
     def of(cls, name: str | None, media_type: str | None) -> Self:
         """Return the claims of a file name and a Content-Type, parameters and case aside."""
-        extension = names.extension(name) if name else ""
+        extension = names.extension(names.plain_end(name)) if name else ""
         plain = (media_type or "").partition(";")[0].strip().lower()
         return cls(
             name=name or "",
