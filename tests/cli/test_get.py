@@ -392,3 +392,16 @@ def test_plain_http_to_a_real_server_with_tls_says_so(folder: Path) -> None:
         ran = wharf("get", f"http://127.0.0.1:{server.port}/a", "--retries", "0")
     assert ran.code == 6
     assert "If that port speaks TLS, write the address with https://" in ran.err
+
+
+def test_an_empty_destination_is_a_wrong_call(folder: Path) -> None:
+    ran = wharf("get", "http://127.0.0.1:9/a", "")
+    assert ran.code == 2
+    assert "DEST is empty" in ran.err
+
+
+def test_content_of_no_type_is_told_how_to_be_judged(peer: StartPeer, folder: Path) -> None:
+    ran = wharf("get", peer(saying(response(PNG))).url, "a.png", "--expect", "images")
+    assert ran.code == 8
+    assert "serves content without a Content-Type, not images." in ran.err
+    assert "hint: To go by the content alone, give a --policy, such as images." in ran.err

@@ -38,6 +38,11 @@ def test_some_failed(folder: Path) -> None:
     ran = wharf("inspect", "a.png", "b.png", "absent", "--json")
     assert ran.code == 3
     assert [next(iter(record)) for record in ran.records] == ["file", "error", "error"]
+    assert [record["file"] for record in ran.records if "file" in record] == ["a.png"]
+    assert [record["error"]["file"] for record in ran.records[1:]] == ["b.png", "absent"]
+    said = wharf("inspect", "b.png", "absent").err.splitlines()
+    assert said[0].startswith("error: b.png: ")
+    assert said[-1] == "error: absent does not exist. (source-missing)"
     assert wharf("inspect", "b.png", "b.png").code == 8
     assert wharf("inspect", "absent").code == 10
     assert wharf("inspect").code == 2

@@ -95,7 +95,7 @@ def test_some_failed_is_an_exit_code_of_its_own(peer: StartPeer, folder: Path) -
     assert ran.text == f"a.png: {server.url}/files/1\n"
     assert "2 of 3 files failed" in ran.err
     assert "error: b.png: " in ran.err
-    assert "error: absent.png: absent.png does not exist. (source-missing)" in ran.err
+    assert "error: absent.png does not exist. (source-missing)" in ran.err
     assert wharf("put", "b.png", "absent.png", server.url, "--policy", "images").code == 8
 
 

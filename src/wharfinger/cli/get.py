@@ -154,6 +154,8 @@ def command(
         raise click.UsageError(
             "--rename needs the name beforehand, and --remote-name knows it only afterwards."
         )
+    if "" in {dest, option_dest}:
+        raise click.UsageError("DEST is empty; leave it out to name the file like the URL does.")
     secret = password_of(password_file, asked=password)
     auth: Auth | None = ("", secret) if secret else credentials.token_for(url, server, token_file)
     target = option_dest if dest is None else dest

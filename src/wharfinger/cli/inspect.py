@@ -40,9 +40,7 @@ def command(
         except WharfingerError as error:
             if len(files) == 1:
                 raise
-            if not output.is_json():
-                output.note(names.show(file, limit=4096))
-            output.fail(error)
+            output.fail(error, subject=file)
             failures.append(error)
             continue
         output.emit(

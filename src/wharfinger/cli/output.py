@@ -142,8 +142,9 @@ def _say_error(
         record = {"code": code, "detail": detail, "hint": hint, "exit_code": exit_code, **more}
         _line(_json({"error": record}))
     else:
-        subject = f"{names.show(str(more['file']))}: " if "file" in more else ""
-        note(f"error: {subject}{names.show(detail, limit=1000)} ({code})")
+        subject = names.show(str(more.get("file", "")))
+        named = f"{subject}: " if subject and not detail.startswith(subject) else ""
+        note(f"error: {named}{names.show(detail, limit=1000)} ({code})")
         if hint:
             note(f"hint: {names.show(hint, limit=1000)}")
     return exit_code

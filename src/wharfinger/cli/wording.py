@@ -26,6 +26,8 @@ _IN_OPTIONS: Final = (
     ("pass type=", "give --type"),
     ("pass resume=", "what is there is resumed"),
     ("digest=True", "--digest"),
+    ("pass a policy=, such as Policy.images()", "give a --policy, such as images"),
+    ("allow_networks: ", "--allow-network: "),
     ("pass a larger max_size=", "give a larger --max-size"),
 )
 

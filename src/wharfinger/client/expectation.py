@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Final, Self
 
 from wharfinger import names
 from wharfinger.errors import ContentTypeMismatch, UsageError
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 # "I do not know": says nothing about the content (RFC 9110 section 8.3, RFC 2046 section 4.5.1).
 _NO_CLAIM = frozenset({"", "application/octet-stream", "binary/octet-stream"})
+_BY_CONTENT: Final = "To go by the content alone, pass a policy=, such as Policy.images()."
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -88,12 +89,13 @@ def judge_content_type(
         ContentTypeMismatch: the claim is not as expected or not in the policy.
     """
     claimed = essence(value)
-    shown = names.show(value, limit=80) if value else "no Content-Type"
+    shown = names.show(value, limit=80) if value else "content without a Content-Type"
     if expectation is not None and not expectation.fits(claimed):
         raise ContentTypeMismatch(
             f"{where} serves {shown}, not {expectation.written}.",
             expected=expectation.written,
             actual=claimed,
+            hint=None if value else _BY_CONTENT,
         )
     if policy is not None and claimed not in _NO_CLAIM and not _permits(policy, claimed):
         accepted = ", ".join(sorted(policy.types or ()))
