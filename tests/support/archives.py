@@ -5,6 +5,7 @@ from __future__ import annotations
 import bz2
 import gzip
 import lzma
+import random
 import struct
 import zlib
 from collections.abc import Iterator, Mapping
@@ -117,6 +118,11 @@ def streamed(
     )
 
 
+def noise(size: int) -> bytes:
+    """Return bytes that nothing packs, the same for each size."""
+    return random.Random(size).randbytes(size)  # noqa: S311 - no secret
+
+
 def zeros(size: int) -> Iterator[bytes]:
     for at in range(0, size, MIB):
         yield bytes(min(MIB, size - at))
@@ -136,11 +142,11 @@ def bomb_item(name: str, size: int, **lies: int) -> Item:
 
 def full_overlap(count: int, size: int, *, one_name: bool = False) -> bytes:
     """Return a zip whose members are all the same bytes."""
-    item = bomb_item("0", size)
+    item = bomb_item("000", size)
     told = {**item.told(), **item.local}
     body = local_header(told) + item.content()
     records = b"".join(
-        central_header({**told, "name": b"0" if one_name else b"%d" % number}, 0, 0)
+        central_header({**told, "name": b"000" if one_name else b"%03d" % number}, 0, 0)
         for number in range(count)
     )
     return body + records + end_record(count, len(records), len(body))
@@ -173,11 +179,11 @@ def quoted_overlap(count: int, size: int) -> bytes:
     return tail + records + end_record(count, len(records), whole)
 
 
-def nested(levels: int, data: bytes, name: str = "0.zip") -> bytes:
+def nested(levels: int, data: bytes, *, name: str = "0.zip", deflate: bool = True) -> bytes:
     """Return data in a zip in a zip, as many as `levels` zips."""
-    made = zip_of(Item("0.bin", data, deflate=True))
+    made = zip_of(Item("0.bin", data, deflate=deflate))
     for _ in range(levels - 1):
-        made = zip_of(Item(name, made, deflate=True))
+        made = zip_of(Item(name, made, deflate=deflate))
     return made
 
 
@@ -261,4 +267,3 @@ def ar_of(*members: tuple[bytes, bytes]) -> bytes:
 
 def gz(data: bytes) -> bytes:
     return gzip.compress(data, mtime=0)
-

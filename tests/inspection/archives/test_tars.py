@@ -29,7 +29,7 @@ def by_python(form: int) -> bytes:
         for name, data in (("docs/a.txt", b"hello " * 1000), ("docs/empty", b""), (LONG, b"long")):
             item = tarfile.TarInfo(name)
             item.size = len(data)
-            item.mtime = 1.5 if form == tarfile.PAX_FORMAT else 1  # type: ignore[assignment]
+            item.mtime = 1.5 if form == tarfile.PAX_FORMAT else 1
             made.addfile(item, io.BytesIO(data))
     return file.getvalue()
 
@@ -225,5 +225,8 @@ def test_numbers_are_octal_or_in_base_256() -> None:
 
 def test_records_are_those_of_the_standard() -> None:
     # The example of POSIX.1-2017 pax: lengths count themselves, the blank and the line feed.
-    assert parse_records(b"11 atime=1\n15 path=a=b c\xff\n") == {"atime": "1", "path": "a=b c\udcff"}
+    assert parse_records(b"11 atime=1\n15 path=a=b c\xff\n") == {
+        "atime": "1",
+        "path": "a=b c\udcff",
+    }
     assert parse_records(b"") == {}
