@@ -406,7 +406,7 @@ def test_a_part_that_is_encrypted_cannot_be_judged() -> None:
 
 def test_a_part_that_is_too_long_is_too_complex_whatever_is_refused() -> None:
     policy = Policy(types="documents", refuse=[], max_unpacked=1024)
-    with pytest.raises(TooComplex, match="longer than 1 KiB .1024 bytes") as caught:
+    with pytest.raises(TooComplex, match="part of the document is longer") as caught:
         found(docx(), WORD, policy)
     assert caught.value.limit == 1024
 

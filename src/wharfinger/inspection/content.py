@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import fields, replace
 from typing import BinaryIO, Final, TypeAlias
 
-from wharfinger.inspection import archives, image_ends, pdf, tables, xml_content
+from wharfinger.inspection import archives, documents, image_ends, pdf, tables, xml_content
 from wharfinger.inspection.agreement import Claims, judge_content
 from wharfinger.inspection.facts import Details
 from wharfinger.inspection.findings import Findings
@@ -25,6 +25,7 @@ Look: TypeAlias = Callable[[BinaryIO, int, str, Findings], Details | None]
 
 _LOOKS: Final[tuple[Look, ...]] = (
     archives.look,
+    documents.look,
     image_ends.look,
     pdf.look,
     tables.look,
