@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from typing import Final
 
 from wharfinger.service import Link, StoredFile, Wharf
 from wharfinger.web.requests import RequestHead
+
+# Location belongs to what was created (RFC 9110 section 10.2.2); where a file stands that is
+# still being checked, Content-Location says.
+LOCATION_OF: Final = {True: "Location", False: "Content-Location"}
 
 
 def file_record(stored: StoredFile, base: str) -> dict[str, object]:

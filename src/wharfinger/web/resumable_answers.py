@@ -24,7 +24,7 @@ from wharfinger.service.refusals import error_of
 from wharfinger.service.uploads import IDLE
 from wharfinger.web.answers import Answer, HeaderPairs, json_answer
 from wharfinger.web.asking import Asked
-from wharfinger.web.representing import base_url, file_receipt, file_record
+from wharfinger.web.representing import LOCATION_OF, base_url, file_receipt, file_record
 
 
 def limits(asked: Asked, collection: str, upload: Upload | None = None) -> tuple[str, str]:
@@ -55,10 +55,13 @@ def stored_answer(asked: Asked, stored: StoredFile, link_id: str | None) -> Answ
     """
     if stored.state not in {FileState.READY, FileState.CHECKING, FileState.HELD}:
         raise NotReady(f"The file is {stored.state.value}.")
+    ready = stored.state is FileState.READY
     where: HeaderPairs = ()
     if link_id is None:
         record = file_record(stored, base_url(asked.wharf, asked.head))
-        where = (("Location", str(record["url"])), ("Content-Location", str(record["url"])))
+        where = ((LOCATION_OF[ready], str(record["url"])),)
+        if ready:  # of a file that is there, and of what this answer is about
+            where += (("Content-Location", str(record["url"])),)
     else:
         record = file_receipt(stored)
     size = str(stored.size)
@@ -70,13 +73,12 @@ def stored_answer(asked: Asked, stored: StoredFile, link_id: str | None) -> Answ
     )
     if preference(asked.head.headers, "Want-Repr-Digest"):
         headers += (("Repr-Digest", repr_digest(stored.sha256)),)
-    status = 201 if stored.state is FileState.READY else 202
-    return json_answer(status, record, headers=headers)
+    return json_answer(201 if ready else 202, record, headers=headers)
 
 
 def final(asked: Asked, upload: Upload) -> Answer:
     """Return the answer to a whole upload once more, be it a success or not. Raises NotFound."""
-    if upload.file_id is not None:
+    if upload.state is not UploadState.REFUSED and upload.file_id is not None:
         return stored_answer(asked, asked.wharf.info(upload.file_id), upload.link_id)
     return refused(asked, upload.id, error_of(upload))
 

@@ -22,7 +22,7 @@ from wharfinger.web.gate import Gate
 from wharfinger.web.handlers import deliver_stored
 from wharfinger.web.intake import Intaken, begin_intake
 from wharfinger.web.replaying import once
-from wharfinger.web.representing import base_url, file_record
+from wharfinger.web.representing import LOCATION_OF, base_url, file_record
 
 
 def create(asked: Asked) -> Answer | Wanted:
@@ -126,7 +126,7 @@ def receive(asked: Asked, door: Door) -> Answer | Wanted:
         return json_answer(
             201 if ready else 202,
             {"files": records, "fields": intaken.fields} if intaken.form else records[0],
-            headers=(("Location", str(records[0]["url"])),) if len(records) == 1 else (),
+            headers=((LOCATION_OF[ready], str(records[0]["url"])),) if len(records) == 1 else (),
         )
 
     return once(
