@@ -116,9 +116,9 @@ def state(asked: Asked, door: Door, upload: Upload) -> Answer:
         upload = door.upload(asked.wharf, upload.id)
     if upload.state is UploadState.OPEN:
         return empty_answer(204, (*standing(upload), limits(asked, door.collection, upload)))
-    if upload.file_id is None:
-        return final(asked, upload)
     answer = final(asked, upload)
+    if upload.file_id is None or upload.state is UploadState.REFUSED:
+        return answer
     dropped = {"location", "content-type", "content-length"}
     kept = tuple(pair for pair in answer.headers if pair[0].lower() not in dropped)
     return Answer(status=204, headers=(*kept, limits(asked, door.collection, upload)))
@@ -185,6 +185,8 @@ def _begin(asked: Asked, door: Door) -> tuple[Upload, dict[str, bytes]]:
             "A form came, and only the bytes of one file can be sent in several requests.",
             hint="Send the file's own Content-Type with the raw bytes.",
         )
+    if media_type == resumable.CONTENT_TYPE:
+        media_type = None  # tus-js-client 4 says so of the first bytes, too: it is no file's type
     last = resumable.complete(headers)
     told = resumable.length(headers)
     length = resumable.whole_length(start=0, last=last, content=head.length, told=told)
