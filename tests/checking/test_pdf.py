@@ -8,7 +8,9 @@ from collections.abc import Callable, Mapping
 import pytest
 
 from support import require
+from wharfinger.checking import Checker
 from wharfinger.errors import ContentDamaged, ContentRefused, TooComplex, UnsafeArchive
+from wharfinger.inspection.facts import Details, Facts
 from wharfinger.inspection.findings import Findings
 from wharfinger.policy import Policy
 
@@ -40,6 +42,10 @@ def document(
 
 def told(data: bytes) -> dict[str, object]:
     return pdf.walk(io.BytesIO(data))
+
+
+def facts_of(data: bytes) -> Facts:
+    return Facts(size=len(data), type="application/pdf", sha256="0" * 64)
 
 
 def words(data: bytes) -> list[str]:
@@ -214,6 +220,33 @@ def test_attached_files_are_told_and_no_reason_to_refuse() -> None:
     findings = Findings(Policy.documents())
     pdf.report(told(document(attached)), findings)
     assert findings.words == ("embedded-files",)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        {},
+        {"findings": "scripts", "pages": 1},
+        {"findings": [["scripts"]]},
+        {"findings": [["unheard-of", "Words."]], "pages": -1},
+        {"findings": [["scripts", 7]], "pages": "1"},
+    ],
+)
+def test_an_answer_of_another_form_is_not_believed(answer: dict[str, object]) -> None:
+    findings = Findings(Policy(types="documents", refuse=[]))
+    assert pdf.report(answer, findings).pages in {None, 1}
+    assert findings.words == ("damaged",)
+
+
+def test_the_whole_check_reads_a_document_in_a_process_of_its_own() -> None:
+    policy = Policy(types="documents", refuse=["launch"])
+    noted = document(on_open(S=Name.JavaScript, JS=JS))
+    refused = document(on_open(S=Name.Launch, F="calc.exe"))
+    with Checker() as checker:
+        told = checker.check(io.BytesIO(noted), facts_of(noted), policy=policy)
+        assert told.details == Details(pages=1, findings=("scripts",))
+        with pytest.raises(ContentRefused, match="starts a program"):
+            checker.check(io.BytesIO(refused), facts_of(refused), policy=policy)
 
 
 def test_an_encryption_of_a_kind_that_nobody_knows_is_encrypted() -> None:

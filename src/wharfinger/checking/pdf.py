@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, BinaryIO, Final, cast
+from typing import TYPE_CHECKING, BinaryIO, Final
 
 from wharfinger.errors import TooComplex
 from wharfinger.inspection.facts import Details
@@ -48,6 +48,8 @@ _NAMES: Final[Mapping[bytes, tuple[str, str]]] = {
         ("embedded-files", "The PDF has files attached to it."),
     ),  # 7.11.4
 }
+_WORDS: Final = frozenset({"damaged", "encrypted", *(word for word, _ in _NAMES.values())})
+_LONGEST_SENTENCE: Final = 200
 _XFA: Final = b"/XFA"
 # As qpdf writes strings: every parenthesis inside is escaped.
 _STRINGS: Final = re.compile(rb"\((?:[^\\()]|\\.)*+\)|<[0-9a-f]*+>", re.DOTALL)
@@ -104,7 +106,7 @@ def walk(file: BinaryIO, *, most_objects: int = _MOST_OBJECTS) -> dict[str, obje
 
 
 def report(told: Mapping[str, object], findings: Findings) -> Details:
-    """Report what `walk` told, and return the details.
+    """Report what `walk` told, and return the details. An answer of another form is damage.
 
     Raises:
         ContentRefused: a finding that the policy refuses.
@@ -118,10 +120,18 @@ def report(told: Mapping[str, object], findings: Findings) -> Details:
             limit=most,
             hint="Save it anew in several parts.",
         )
-    for word, detail in cast("list[tuple[str, str]]", told["findings"]):
-        findings.report(word, detail)
-    pages = told["pages"]
-    return Details(pages=pages if isinstance(pages, int) else None)
+    pairs = told.get("findings")
+    for pair in pairs if isinstance(pairs, list) else (pairs,):
+        match pair:
+            case [str(word), str(detail)] if word in _WORDS:
+                findings.report(word, detail[:_LONGEST_SENTENCE])
+            case _:
+                findings.report("damaged", "The PDF cannot be read.")
+    match told.get("pages"):
+        case int(pages) if pages >= 0:
+            return Details(pages=pages)
+        case _:
+            return Details()
 
 
 def _unreadable(word: str, detail: str) -> dict[str, object]:
