@@ -325,3 +325,16 @@ def test_the_address_comes_last(folder: Path) -> None:
         2,
         "error: The URL comes last: FILE... URL. (usage)",
     )
+
+
+def test_a_name_that_no_form_can_carry_is_told_how_to_be_replaced(
+    peer: StartPeer, folder: Path
+) -> None:
+    name = "a\x1b[31m.txt"
+    (folder / name).write_bytes(b"hello")
+    server = peer(saying(created({})))
+    ran = wharf("put", name, server.url)
+    assert ran.code == 2
+    assert "has a control character." in ran.err
+    assert "hint: A file can get another name: give --name." in ran.err
+    assert wharf("put", name, server.url, "--name", "a.txt").code == 0

@@ -25,8 +25,9 @@ def file(tmp_path: Path) -> str:
     return str(path)
 
 
-def test_a_full_disk_behind_stdout_is_said(file: str) -> None:
-    done = shell("> /dev/full", "inspect", file)
+@pytest.mark.parametrize("flags", [[], ["--json"]], ids=["text", "json"])
+def test_a_full_disk_behind_stdout_is_said(flags: list[str], file: str) -> None:
+    done = shell("> /dev/full", "inspect", file, *flags)
     assert done.returncode == 10
     assert "Standard output cannot be written: No space left on device." in done.stderr
     assert "Traceback" not in done.stderr

@@ -234,7 +234,7 @@ def test_a_limit_on_file_sizes_leaves_nothing(peer: StartPeer, folder: Path) -> 
         "try:\n"
         "    wharfinger.download(sys.argv[1], 'out.bin', allow_private=True, retries=0)\n"
         "except StorageFull as error:\n"
-        "    sys.exit(0 if error.exit_code == 10 else 3)\n"
+        "    sys.exit(0 if error.exit_code == 10 and 'ulimit' in error.hint else 3)\n"
         "sys.exit(4)\n"
     )
     assert subprocess.run([sys.executable, "-c", code, server.url], check=False).returncode == 0

@@ -138,7 +138,7 @@ def _say_error(
     code: str, detail: str, hint: str, exit_code: int, more: Mapping[str, object] | None = None
 ) -> int:
     more = more or {}
-    if _json_wanted():
+    if _json_wanted() and not streams.silenced():
         record = {"code": code, "detail": detail, "hint": hint, "exit_code": exit_code, **more}
         _line(_json({"error": record}))
     else:

@@ -30,6 +30,8 @@ class _Closed(io.TextIOWrapper):
 
 def repair() -> None:
     """Put something in the place of streams that were closed, so that no file gets their numbers."""
+    global _silenced  # noqa: PLW0603 - a process has one stdout
+    _silenced = False
     for number, (name, flags) in enumerate(_INSTEAD):
         if getattr(sys, name) is None:
             opened = os.open(os.devnull, flags)
@@ -40,6 +42,14 @@ def repair() -> None:
                 sys.stdin = _Closed(io.BytesIO())
             else:
                 setattr(sys, name, os.fdopen(number, "w", closefd=False))
+
+
+_silenced = False
+
+
+def silenced() -> bool:
+    """Return whether stdout leads nowhere."""
+    return _silenced
 
 
 @contextlib.contextmanager
@@ -62,6 +72,8 @@ def writing() -> Iterator[None]:
 
 def silence() -> None:
     """Lead stdout nowhere: what is still in its buffer would fail once more at the end."""
+    global _silenced  # noqa: PLW0603 - a process has one stdout
+    _silenced = True
     with contextlib.suppress(OSError, ValueError):
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, sys.stdout.fileno())

@@ -26,6 +26,7 @@ _IN_OPTIONS: Final = (
     ("pass type=", "give --type"),
     ("pass resume=", "what is there is resumed"),
     ("digest=True", "--digest"),
+    ("another name: pass name=", "another name: give --name"),
     ("pass a policy=, such as Policy.images()", "give a --policy, such as images"),
     ("allow_networks: ", "--allow-network: "),
     ("pass a larger max_size=", "give a larger --max-size"),

@@ -149,8 +149,10 @@ def local_error(error: OSError, what: str) -> LocalFileError:
     if isinstance(error, LocalFileError):
         return error
     if error.errno in _FULL:
+        too_long = "Raise the limit for one file (ulimit -f), or choose another file system."
         return StorageFull(
-            f"{what}: {error.strerror}.", hint="Make room, or choose another folder."
+            f"{what}: {error.strerror}.",
+            hint=too_long if error.errno == errno.EFBIG else "Make room, or choose another folder.",
         )
     if error.errno == errno.ELOOP:
         return DestinationUnsafe(f"{what} is a symbolic link; it is not written through.")

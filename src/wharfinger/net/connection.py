@@ -5,6 +5,7 @@ It connects to checked addresses only, directly or through a proxy; over TLS in 
 
 from __future__ import annotations
 
+import errno
 import ipaddress
 import socket
 import ssl
@@ -268,6 +269,8 @@ _NO_TLS: Final = "If it should be so, write the address with http://: others can
 _NOT_TLS: Final = frozenset(
     {"WRONG_VERSION_NUMBER", "HTTP_REQUEST", "PACKET_LENGTH_TOO_LONG", "RECORD_LAYER_FAILURE"}
 )
+_NO_WAY: Final = frozenset({errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ENETDOWN})
+_OFFLINE: Final = "Check whether this machine is connected to that network."
 _UNREACHED: Final = "Check the name and the port, and whether the server runs."
 
 
@@ -287,7 +290,10 @@ def _connect_error(
             return failure
         return ConnectFailed(f"TLS with {shown} failed: {error.reason or error}.")
     reason = getattr(error, "strerror", None) or str(error)
-    return ConnectFailed(f"{place} cannot be reached: {reason}.", hint=_UNREACHED)
+    no_way = isinstance(error, OSError) and error.errno in _NO_WAY
+    return ConnectFailed(
+        f"{place} cannot be reached: {reason}.", hint=_OFFLINE if no_way else _UNREACHED
+    )
 
 
 def _authority(host: str, port: int) -> str:

@@ -103,8 +103,11 @@ def _quoted(name: str) -> str:
     if not name:
         raise UsageError("A field or file of a form needs a name.")
     if _CONTROL.search(name):
-        raise UsageError(f"The name {shown!r} has a control character.")
-    _encode(name, f"The name {shown!r}")
+        raise UsageError(
+            f"The name '{shown}' has a control character.",
+            hint="A file can get another name: pass name=.",
+        )
+    _encode(name, f"The name '{shown}'")
     return name.replace('"', "%22").replace("\r", "%0D").replace("\n", "%0A")
 
 
