@@ -96,7 +96,9 @@ class _Texts:
 
     def named(self, chunk: Chunk) -> None:
         """A zTXt or iCCP: a keyword, a zero byte, the method, the compressed data."""
-        keyword, zero, _ = self._source.at(chunk.data, _KEYWORD).partition(b"\0")
+        keyword, zero, _ = self._source.at(
+            chunk.data, min(_KEYWORD, chunk.end - 4 - chunk.data)
+        ).partition(b"\0")
         if zero:
             self._count(chunk, chunk.data + len(keyword) + 2)
 
