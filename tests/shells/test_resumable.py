@@ -19,6 +19,7 @@ from pathlib import Path
 
 import pytest
 
+from support import samples
 from support.require import program
 from support.services import blobs_on_disk, make_wharf, token
 from support.shells import Answered, Browser, running, stand_alone
@@ -27,6 +28,7 @@ from wharfinger.catalog import uploads as statements
 
 PARTIAL = {"Content-Type": "application/partial-upload"}
 REGISTRY = "https://iana.org/assignments/http-problem-types#"
+PNG_FILE = samples.image("PNG")
 PNG = b"\x89PNG\r\n\x1a\n" + b"\0" * 24
 
 
@@ -205,6 +207,15 @@ def test_rule_28_name_and_type_are_claims(browser: Browser) -> None:
     assert browser.ask("POST", "/uploads/files", b"", fields).status == 422, "rule 53"
     wrong = begin(browser, Content_Type="image/png")
     assert append(browser, wrong, 0, b"%PDF-1.7\n", "?1").status == 415
+
+
+def test_rule_28_the_type_of_appends_claims_nothing_about_the_file(browser: Browser) -> None:
+    """tus-js-client 4 sends it with a creation that has content, too."""
+    fields = {"Upload-Complete": "?0", "Upload-Length": str(len(PNG_FILE)), **PARTIAL}
+    begun = browser.ask("POST", "/uploads/images", PNG_FILE[:20], fields)
+    assert begun.status == 201
+    done = append(browser, begun.headers["location"], 20, PNG_FILE[20:], "?1")
+    assert (done.status, done.json()["type"]) == (201, "image/png")
 
 
 def test_rule_29_coded_content_and_forms_are_refused_at_their_head(browser: Browser) -> None:

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from support import samples
 from support.processes import free_port
 from support.served import Served, serve
 from support.tus_js import upload, uploading
@@ -62,6 +63,19 @@ def check(served: Served, file: Path, lines: list[dict[str, object]]) -> None:
 def test_a_file_arrives(served: Served, file: Path, mode: str, options: dict[str, object]) -> None:
     lines = upload(file, f"{served.url}/uploads/files", served.token, protocol=mode, **options)
     check(served, file, lines)
+
+
+def test_a_picture_whose_first_bytes_come_with_the_creation_is_a_picture(
+    served: Served, tmp_path: Path, mode: str
+) -> None:
+    """It calls them `application/partial-upload`, which is no type of a file."""
+    picture = tmp_path / "me.png"
+    picture.write_bytes(samples.image("PNG"))
+    lines = upload(
+        picture, f"{served.url}/uploads/images", served.token, protocol=mode,
+        uploadDataDuringCreation=True, chunkSize=20,
+    )  # fmt: skip
+    check(served, picture, lines)
 
 
 def test_a_client_that_died_goes_on_where_it_was(
