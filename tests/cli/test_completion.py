@@ -49,7 +49,7 @@ TYPED = {
     "all commands": (
         "wharf ", "1",
         {"get", "put", "inspect", "serve", "ls", "info", "share", "request", "rm", "token", "worker", "release", "rescan", "sweep", "events",
-         "doctor", "config", "completion"},
+         "policy", "doctor", "config", "completion"},
     ),
     "a command below": ("wharf token re", "2", {"revoke"}),
     "an option": ("wharf serve --po", "2", {"--port"}),

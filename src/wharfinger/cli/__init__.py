@@ -32,6 +32,7 @@ _COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "rescan": ("rescan", "Have files scanned again after new signatures."),
     "sweep": ("sweep", "Remove what has expired and what nobody owns."),
     "events": ("events", "List events that the webhook did not take, and try them anew."),
+    "policy": ("policy", "Show what a policy accepts."),
     "doctor": ("doctor", "Find out what is wrong with an installation."),
     "config": ("config", "Show the configuration."),
     "completion": ("completion", "Print the completion script of a shell."),

@@ -74,14 +74,21 @@ def headers_of(header: tuple[str, ...]) -> dict[str, str]:
 def _policy(
     _context: click.Context, _parameter: click.Parameter, value: str | None
 ) -> Policy | None:
-    if value is None:
-        return None
+    return None if value is None else policy_of(value)
+
+
+def policy_of(value: str) -> Policy:
+    """Return the preset of that name, or the policy that a TOML file describes.
+
+    Raises:
+        SourceMissing, LocalFileError: it is neither.
+        ConfigError: the file is wrong.
+    """
     from wharfinger.policy import PRESETS, Policy
 
-    presets = {name: getattr(Policy, name) for name in PRESETS}
-    if value in presets:
-        made = presets[value]()
-        return made if isinstance(made, Policy) else None
+    if value in PRESETS:
+        made: Policy = getattr(Policy, value)()
+        return made
     return _policy_file(value)
 
 

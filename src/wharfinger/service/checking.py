@@ -85,6 +85,11 @@ class Checking:
         self._looking: threading.Thread | None = None
         self._stop = threading.Event()
 
+    @property
+    def scans(self) -> bool:
+        """Whether a scanner is asked about files."""
+        return self._judge.scanner is not None
+
     # --- while an upload waits ----------------------------------------------------------------
 
     def judge_all(self, files: Sequence[Staged]) -> list[Judgement | Rejected]:

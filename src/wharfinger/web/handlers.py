@@ -104,9 +104,15 @@ def remove_file(asked: Asked) -> Answer:
 
 
 def policy(asked: Asked) -> Answer:
-    """GET /policy/{collection}."""
+    """GET /policy/{collection}: what is accepted, and what becomes of the rest."""
     collection = asked.wharf.collection(asked.parameters["collection"])
-    return json_answer(200, collection.describe(), method=asked.head.method)
+    scan = asked.wharf.settings.scan
+    told = {
+        "scanned": asked.wharf.checking.scans,
+        "when_down": scan.when_down,
+        "when_unscannable": scan.when_unscannable,
+    }
+    return json_answer(200, {**collection.describe(), **told}, method=asked.head.method)
 
 
 def live(asked: Asked) -> Answer:
