@@ -35,9 +35,18 @@ def put_in(text: str, real: Mapping[str, str]) -> str:
 
 @contextlib.contextmanager
 def nginx(
-    folder: Path, service: str, files: Path | None = None, *, user: str | None = None
+    folder: Path,
+    service: str,
+    files: Path | None = None,
+    *,
+    user: str | None = None,
+    buffering: bool = False,
 ) -> Iterator[str]:
-    """Run nginx as docs/how-to/nginx.md shows it, taking over `files` if they are given."""
+    """Run nginx as docs/how-to/nginx.md shows it, taking over `files` if they are given.
+
+    With `buffering` it takes a whole request in before the service hears of it, as it does by
+    default and as the page advises against.
+    """
     folder.mkdir()
     port = free_port()
     server = put_in(
@@ -49,6 +58,7 @@ def nginx(
             "    ssl_certificate_key /etc/ssl/private/files.example.org.key;\n": "",
             "/var/log/nginx/files.log": str(folder / "access.log"),
         }
+        | ({"proxy_request_buffering off;": "proxy_request_buffering on;"} if buffering else {})
         | ({} if files is None else {"/srv/wharfinger/files/": f"{files}/"}),
     )
     temporary = "".join(
