@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import BinaryIO, Final
 
-from wharfinger.inspection import office, open_document
+from wharfinger.inspection import office, ole_documents, open_document
 from wharfinger.inspection.facts import Details
 from wharfinger.inspection.findings import Findings
+from wharfinger.inspection.ole import OLE_TYPE
+from wharfinger.inspection.ole_streams import Streams
 from wharfinger.inspection.package_parts import Parts
 
 __all__ = ["look"]
@@ -15,6 +17,10 @@ _OOXML: Final = "application/vnd.openxmlformats-officedocument"
 # .docm, .xlsm, .pptm, .xlsb and their templates.
 _WITH_MACROS: Final = ".macroenabled.12"
 _OPEN_DOCUMENT: Final = "application/vnd.oasis.opendocument."
+_OLE: Final = frozenset(
+    {OLE_TYPE, "application/msword", "application/vnd.ms-excel", "application/vnd.ms-powerpoint"}
+    | {"application/vnd.ms-outlook"}
+)
 
 
 def look(file: BinaryIO, size: int, media_type: str, findings: Findings) -> Details | None:
@@ -23,4 +29,6 @@ def look(file: BinaryIO, size: int, media_type: str, findings: Findings) -> Deta
         office.look_into(Parts(file, size, findings), findings)
     elif media_type.startswith(_OPEN_DOCUMENT):
         open_document.look_into(Parts(file, size, findings), findings)
+    elif media_type in _OLE:
+        ole_documents.look_into(Streams(file, size), findings)
     return None

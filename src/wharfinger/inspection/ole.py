@@ -10,7 +10,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import BinaryIO, Final, NamedTuple
 
-__all__ = ["OLE_TYPE", "ole_entries", "ole_type", "whole_ole_type"]
+__all__ = [
+    "OLE_TYPE",
+    "AllocationTable",
+    "Entry",
+    "ole_entries",
+    "ole_type",
+    "read_directory",
+    "whole_ole_type",
+]
 
 OLE_TYPE: Final = "application/x-ole-storage"
 # Names of streams ([MS-DOC] 2.1, [MS-XLS] 2.1, [MS-PPT] 2.1, [MS-OXMSG] 2.2).
@@ -38,13 +46,17 @@ _LAST_SECTOR: Final = 0xFFFFFFFA
 _IN_HEADER: Final = 109
 
 
-class _Entry(NamedTuple):
+class Entry(NamedTuple):
+    """One storage or stream ([MS-CFB] 2.6.1): `start` is its first sector, `length` in bytes."""
+
     name: str
     kind: int
     left: int
     right: int
     child: int
     class_id: bytes
+    start: int
+    length: int
 
 
 def ole_type(head: bytes) -> str:
@@ -65,7 +77,7 @@ def whole_ole_type(file: BinaryIO, size: int) -> str:
 
     The streams of the root count; those in storages below it belong to embedded objects.
     """
-    entries = _entries(file, size)
+    entries, _ = read_directory(file, size)
     if not entries:
         return OLE_TYPE
     if entries[0].class_id in _INSTALLER_CLASSES:
@@ -75,7 +87,8 @@ def whole_ole_type(file: BinaryIO, size: int) -> str:
 
 def ole_entries(file: BinaryIO, size: int) -> tuple[str, ...]:
     """Return the names of all storages and streams, in the order of the directory."""
-    return tuple(entry.name for entry in _entries(file, size) if entry.kind)
+    entries, _ = read_directory(file, size)
+    return tuple(entry.name for entry in entries if entry.kind)
 
 
 def _type_of(names: Iterator[str]) -> str:
@@ -83,7 +96,7 @@ def _type_of(names: Iterator[str]) -> str:
     return found[0] if found else ""
 
 
-def _children(entries: list[_Entry]) -> Iterator[str]:
+def _children(entries: list[Entry]) -> Iterator[str]:
     """Yield the names in the tree of the root's children ([MS-CFB] 2.6.4)."""
     seen: set[int] = set()
     waiting = [entries[0].child]
@@ -100,13 +113,14 @@ def _children(entries: list[_Entry]) -> Iterator[str]:
 # --- the directory ------------------------------------------------------------------------
 
 
-def _entries(file: BinaryIO, size: int) -> list[_Entry]:
+def read_directory(file: BinaryIO, size: int) -> tuple[list[Entry], AllocationTable]:
+    """Return all entries, unused ones among them, and the table that their chains stand in."""
     file.seek(0)
     header = file.read(512)
     sector = _sector_size(header)
     most = min(_MOST_ENTRIES * _ENTRY, size) // sector + 1
-    table = _Table(file, header, sector, size)
-    entries: list[_Entry] = []
+    table = AllocationTable(file, header, sector, size)
+    entries: list[Entry] = []
     number = _number(header, 48)
     for _ in range(most):
         data = table.read(number)
@@ -114,15 +128,16 @@ def _entries(file: BinaryIO, size: int) -> list[_Entry]:
             break
         entries += (_entry(data, at) for at in range(0, sector, _ENTRY))
         number = table.following(number)
-    return entries
+    return entries, table
 
 
-class _Table:
+class AllocationTable:
     """The allocation table: which sector follows which, looked up as needed."""
 
     def __init__(self, file: BinaryIO, header: bytes, sector: int, size: int) -> None:
         self._file = file
-        self._sector = sector
+        self.header = header
+        self.sector = sector
         self._size = size
         self._in_sector = sector // 4
         self._places = [_number(header, 76 + 4 * at) for at in range(_IN_HEADER)]
@@ -130,10 +145,11 @@ class _Table:
         self._cached: tuple[int, bytes] = (-1, b"")
 
     def read(self, number: int) -> bytes:
-        if number > _LAST_SECTOR or (number + 1) * self._sector > self._size:
+        """Return a sector, b"" when it does not lie in the file."""
+        if number > _LAST_SECTOR or (number + 1) * self.sector > self._size:
             return b""
-        self._file.seek((number + 1) * self._sector)
-        return self._file.read(self._sector)
+        self._file.seek((number + 1) * self.sector)
+        return self._file.read(self.sector)
 
     def following(self, number: int) -> int:
         """Return the number of the sector that follows in the chain."""
@@ -149,18 +165,22 @@ class _Table:
             data = self.read(self._next_places)
             if not data:
                 return 0xFFFFFFFF
-            last = self._sector - 4
+            last = self.sector - 4
             self._places += (_number(data, at) for at in range(0, last, 4))
             self._next_places = _number(data, last)
         return self._places[row]
 
 
-def _entry(data: bytes, at: int) -> _Entry:
+def _entry(data: bytes, at: int) -> Entry:
     length = min(int.from_bytes(data[at + 64 : at + 66], "little"), 64)
     name = data[at : at + max(length - 2, 0)].decode("utf-16-le", "replace")
     left, right, child = (_number(data, at + offset) for offset in (68, 72, 76))
     class_id = data[at + _CLASS_AT : at + _CLASS_AT + 16]
-    return _Entry(name, data[at + 66], left, right, child, class_id)
+    # The upper half of the length counts in files of large sectors alone; none is that long.
+    return Entry(
+        *(name, data[at + 66], left, right, child, class_id),
+        *(_number(data, at + 116), _number(data, at + 120)),
+    )
 
 
 def _sector_size(header: bytes) -> int:
