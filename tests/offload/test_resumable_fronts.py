@@ -146,6 +146,18 @@ def test_an_upload_that_hangs_is_taken_over_at_once(front: Front) -> None:
     assert len(front.wharf.list_files()[0]) == 1
 
 
+def test_an_nginx_that_nobody_told_the_service_of_breaks_nothing(tmp_path: Path) -> None:
+    """Without `trusted_proxies`: it would take an interim answer for the final one."""
+    with (
+        make_wharf(tmp_path / "data") as wharf,
+        running("server", wharf) as url,
+        fronts.nginx(tmp_path / "nginx", url) as outside,
+    ):
+        browser = Browser(outside, token(wharf))
+        fields = {"Upload-Complete": "?1", "Upload-Draft-Interop-Version": "8"}
+        assert browser.ask("POST", "/uploads/files", b"abc", fields).status == 201
+
+
 @pytest.mark.parametrize("mode", ["ietf-draft-03", "ietf-draft-05"])
 def test_tus_js_client_completes(front: Front, file: Path, mode: str) -> None:
     browser = front.browser

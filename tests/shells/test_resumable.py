@@ -516,6 +516,21 @@ def test_no_interim_answer_behind_a_proxy_or_where_it_is_switched_off(wharf: Wha
             assert [status for status, _ in heads(browser.raw(head + b"abc"))] == statuses
 
 
+@pytest.mark.parametrize("field", ["Via", "Forwarded", "X-Forwarded-For", "X-Real-IP"])
+def test_no_interim_answer_to_what_came_by_a_proxy_that_nobody_told_us_of(
+    wharf: Wharf, field: str
+) -> None:
+    """nginx 1.22 takes a 104 for the final answer, and the client waits for ever."""
+    more = {field.replace("-", "_"): "for=192.0.2.1" if field == "Forwarded" else "192.0.2.1"}
+    cases: list[tuple[bool | None, list[int]]] = [(None, [201]), (True, [104, 201])]
+    for interim, statuses in cases:
+        with stand_alone(wharf, interim=interim) as url:
+            browser = Browser(url, token(wharf))
+            head = head_of(browser, "/uploads/files", 3, method="POST", Upload_Complete="?0",
+                           Upload_Draft_Interop_Version="8", Connection="close", **more)  # fmt: skip
+            assert [status for status, _ in heads(browser.raw(head + b"abc"))] == statuses
+
+
 def test_rule_40_progress_is_told_during_an_append_without_an_address(wharf: Wharf) -> None:
     with stand_alone(wharf) as url:
         browser = Browser(url, token(wharf))

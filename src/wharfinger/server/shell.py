@@ -37,6 +37,8 @@ GATHER_SECONDS: Final = 0.2
 SILENCE_SECONDS: Final = 60
 # What a body that ends too early is to aiohttp, and to us.
 _CUT: Final = (web.RequestPayloadError, LengthMismatch, ConnectionError)
+# What a proxy adds to a request that it passes on.
+_OF_PROXIES: Final = ("Forwarded", "Via", "X-Forwarded-For", "X-Forwarded-Proto", "X-Real-IP")
 _REASONS: Final = {104: "Upload Resumption Supported"}
 
 
@@ -45,6 +47,7 @@ class Shell:
 
     `interim` tells whether clients get answers before the final one (104, RFC 9110 section
     15.2); None: those that connect directly, because proxies in use take them for the final one.
+    A request that has a field of a proxy does not come directly, whoever sent it.
     """
 
     def __init__(
@@ -140,8 +143,11 @@ class Shell:
 
     async def _say(self, request: web.BaseRequest, exchange: Exchange) -> None:
         """Send what is to be said before the answer, to a client that can understand it."""
-        direct = not self._interface.proxies.trusts(request.remote or "")
-        wanted = direct if self._interim is None else self._interim
+        wanted = self._interim
+        if wanted is None:
+            trusted = self._interface.proxies.trusts(request.remote or "")
+            # A proxy that nobody told us of takes them for the final answer all the same.
+            wanted = not trusted and not any(name in request.headers for name in _OF_PROXIES)
         if not wanted or request.version < HttpVersion11:
             return  # and nothing is taken: who asked knows that nothing was said
         for one in exchange.interims():
