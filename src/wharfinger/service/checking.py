@@ -340,7 +340,7 @@ class Checking:
 
     def _scan_again(self, stored: StoredFile) -> Passed | Held:
         with self._store().open(stored.id) as file:
-            return self._judge.scan(file, _facts_of(stored))
+            return self._judge.scan(file, stored.size, _facts_of(stored))
 
     def _settled(self, stored: StoredFile, until: float) -> StoredFile:
         if self.settings.workers:  # what this process judges was waited for already

@@ -8,16 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import Future
-from dataclasses import dataclass
-from typing import BinaryIO, Final, Literal, TypeAlias
+from dataclasses import dataclass, replace
+from typing import BinaryIO, Final, Literal, TypeAlias, cast
 
 from wharfinger import scanners
 from wharfinger.checking import Checker
 from wharfinger.errors import Infected, Unavailable, Unscannable
 from wharfinger.inspection import Facts
 from wharfinger.inspection.media_types import Family, kind_of_type
+from wharfinger.inspection.naming import named_by_type
 from wharfinger.policy import Policy
 from wharfinger.scanners import Scanner
+from wharfinger.stores import Staging
 from wharfinger.units import MIB
 
 OnDoubt: TypeAlias = Literal["hold", "refuse"]
@@ -36,9 +38,19 @@ class Staged:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Passed:
-    """Nothing is against the file."""
+    """Nothing is against the file.
+
+    `name` is what it is called from now on; `rewritten` are its bytes, synced, where the policy
+    has images written anew, and `facts` are theirs then.
+    """
 
     facts: Facts
+    name: str | None = None
+    rewritten: Staging | None = None
+
+    def discard(self) -> None:
+        """Let go of what was written anew. Harmless once it was published."""
+        _discard(self.rewritten)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -48,6 +60,12 @@ class Held:
     facts: Facts
     problem: Unavailable | Unscannable
     again: bool
+    name: str | None = None
+    rewritten: Staging | None = None
+
+    def discard(self) -> None:
+        """Let go of what was written anew. Harmless once it was kept."""
+        _discard(self.rewritten)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +73,9 @@ class Unjudged:
     """The judgement goes on, or is another process's: `future` is None then."""
 
     future: Future[Passed | Held] | None
+
+    def discard(self) -> None:
+        """Do nothing: whoever judges lets go of what it writes."""
 
 
 Judgement: TypeAlias = Passed | Held | Unjudged
@@ -69,14 +90,21 @@ class Judge:
     """Judges staged files. Safe to use from any thread.
 
     Args:
+        stage: begins to receive the bytes of an image that is written anew.
         scanner: asked about every file; None for none.
         when_down: whether a file is held or refused while the scanner is away.
         when_unscannable: the same for a file that the scanner cannot read.
     """
 
     def __init__(
-        self, scanner: Scanner | None, *, when_down: OnDoubt, when_unscannable: OnDoubt
+        self,
+        stage: Callable[[], Staging],
+        scanner: Scanner | None,
+        *,
+        when_down: OnDoubt,
+        when_unscannable: OnDoubt,
     ) -> None:
+        self._stage = stage
         self.scanner = scanner
         self._when_down = when_down
         self._when_unscannable = when_unscannable
@@ -98,19 +126,34 @@ class Judge:
             Rejected: its content breaks the policy, or the scanner found something.
             Unavailable: the scanner is away, and nothing is held.
         """
-        with file:
-            facts = self._checker.check(
-                file, staged.facts, policy=staged.policy, name=staged.name, type=staged.type
-            )
-            return self.scan(file, facts)
+        policy, anew = staged.policy, _Anew(self._stage)
+        try:
+            with file:
+                facts = self._checker.check(
+                    file,
+                    staged.facts,
+                    policy=policy,
+                    name=staged.name,
+                    type=staged.type,
+                    rewrite=anew,
+                )
+                # What was sent is scanned, whatever is kept of it.
+                judgement = self.scan(file, staged.facts.size, facts)
+            name = staged.name
+            if name is not None and policy.rename_to_type:
+                name = named_by_type(name, facts.type)
+            return replace(judgement, name=name, rewritten=anew.synced())
+        except BaseException:
+            anew.discard()
+            raise
 
-    def scan(self, file: BinaryIO, facts: Facts) -> Passed | Held:
-        """Ask the scanner alone. Raises as `judge` does."""
+    def scan(self, file: BinaryIO, size: int, facts: Facts) -> Passed | Held:
+        """Ask the scanner alone about a file of so many bytes. Raises as `judge` does."""
         if self.scanner is None:
             return Passed(facts=facts)
         file.seek(0)
         try:
-            verdict = self.scanner.scan(file, facts.size)
+            verdict = self.scanner.scan(file, size)
         except Unavailable as error:
             if self._when_down == "refuse":
                 raise
@@ -129,3 +172,45 @@ class Judge:
     def close(self) -> None:
         """End the decoders' processes."""
         self._checker.close()
+
+
+def _discard(staging: Staging | None) -> None:
+    if staging is not None:
+        staging.discard()
+
+
+class _Anew:
+    """Where an image is written anew: staging, once it comes to that."""
+
+    def __init__(self, stage: Callable[[], Staging]) -> None:
+        self._stage = stage
+        self._staging: Staging | None = None
+
+    def __call__(self) -> BinaryIO:
+        self._staging = self._stage()
+        return cast("BinaryIO", _Writing(self._staging))
+
+    def synced(self) -> Staging | None:
+        """Return what was written, if anything was; it would survive a power cut."""
+        if self._staging is not None:
+            self._staging.sync()
+        return self._staging
+
+    def discard(self) -> None:
+        """Give up what was written."""
+        if self._staging is not None:
+            self._staging.discard()
+
+
+@dataclass(frozen=True, slots=True)
+class _Writing:
+    """Staging as a file that is written to."""
+
+    staging: Staging
+
+    def write(self, data: bytes) -> int:
+        self.staging.write(data)
+        return len(data)
+
+    def flush(self) -> None:
+        """Do nothing: staging keeps nothing back."""

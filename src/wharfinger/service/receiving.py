@@ -208,6 +208,7 @@ def finish_all(
     `also` runs for each record in the transaction that holds them all.
     """
     placed: list[str] = []
+    judged: list[Judgement] = []
     try:
         settled = [reception.settle() for reception in receptions]
         judged = _judged(checking, receptions, [staged for _, staged in settled])
@@ -215,12 +216,13 @@ def finish_all(
             _record(reception, staged, one, now)
             for reception, (_, staged), one in zip(receptions, settled, judged, strict=True)
         ]
-        for (staging, _), record in zip(settled, records, strict=True):
+        for (staging, _), one, record in zip(settled, judged, records, strict=True):
+            kept = staging if isinstance(one, Unjudged) else one.rewritten or staging
             placed.append(record.id)
             if record.state is FileState.READY:
-                store.publish(staging, record.id)
+                store.publish(kept, record.id)
             else:
-                store.keep(staging, record.id)
+                store.keep(kept, record.id)
         places = {reception.collection.name: reception.collection for reception in receptions}
         accepted = [one.accepted for one in receptions if isinstance(one, Reception)]
 
@@ -242,6 +244,8 @@ def finish_all(
     finally:
         for reception in receptions:
             reception.abort()
+        for one in judged:
+            one.discard()
     for record, job, one in zip(records, jobs, judged, strict=True):
         checking.go_on(record, job, one)
     return records
@@ -254,6 +258,9 @@ def _judged(
     for reception, one in zip(receptions, judgements, strict=True):
         if isinstance(one, Rejected):
             reception.tell(one)
+            for other in judgements:
+                if not isinstance(other, Rejected):
+                    other.discard()
             raise one
     return [one for one in judgements if not isinstance(one, Rejected)]
 
@@ -281,11 +288,13 @@ def _record(
     reception: Receivable, staged: Staged, judgement: Judgement, now: datetime
 ) -> StoredFile:
     expires_in = reception.collection.expires_in
-    facts = staged.facts if isinstance(judgement, Unjudged) else judgement.facts
+    facts, name = staged.facts, reception.name
+    if not isinstance(judgement, Unjudged):
+        facts, name = judgement.facts, judgement.name
     problem = judgement.problem if isinstance(judgement, Held) else None
     return StoredFile(
         id=secrets.token_hex(16),
-        name=reception.name or f"file{extension_of_type(facts.type)}",
+        name=name or f"file{extension_of_type(facts.type)}",
         size=facts.size,
         type=facts.type,
         sha256=facts.sha256,

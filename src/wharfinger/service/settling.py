@@ -8,7 +8,6 @@ it only while the record stands where it stood, and only with the newest lease o
 
 from __future__ import annotations
 
-import contextlib
 import json
 import logging
 from collections.abc import Callable, Mapping
@@ -21,11 +20,11 @@ from wharfinger.catalog import files as file_statements
 from wharfinger.catalog import jobs as job_statements
 from wharfinger.catalog import links as link_statements
 from wharfinger.catalog import uploads as upload_statements
-from wharfinger.errors import NotFound, WharfingerError
+from wharfinger.errors import WharfingerError
 from wharfinger.service.events import FAILED, HELD, READY, REFUSED, RELEASED
 from wharfinger.service.judging import Held, Passed
 from wharfinger.service.refusals import problem_of
-from wharfinger.stores import Store
+from wharfinger.stores import Staging, Store
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -69,6 +68,7 @@ class Settling:
         facts = judgement.facts
         ready = replace(
             stored,
+            name=judgement.name or stored.name,
             type=facts.type,
             size=facts.size,
             sha256=facts.sha256,
@@ -76,7 +76,10 @@ class Settling:
             state=FileState.READY,
             problem=None,
         )
-        self._publish(stored)
+        try:
+            self._publish(stored, judgement.rewritten)
+        finally:
+            judgement.discard()
         self._settle(ready, stored.state, job, READY)
         return ready
 
@@ -98,9 +101,11 @@ class Settling:
 
     def held(self, stored: StoredFile, judgement: Held, job: Job) -> None:
         """Keep a file that nobody can judge where nobody can read it. Raises LeaseLost."""
+        judgement.discard()  # it is written anew when it is judged again
         problem = json.loads(problem_of(judgement.problem))
         held = replace(
             stored,
+            name=judgement.name or stored.name,
             type=judgement.facts.type,
             details=judgement.facts.details.describe(),
             state=FileState.HELD,
@@ -186,20 +191,28 @@ class Settling:
         self.catalog().write(settle)
         self.store().delete_part(after.id)
 
-    def _publish(self, stored: StoredFile) -> None:
+    def _publish(self, stored: StoredFile, rewritten: Staging | None = None) -> None:
+        """Publish what is kept of a file, or what was written anew. Raises LeaseLost."""
         store = self.store()
+        part = store.open_part(stored.id)
         try:
-            part = store.open_part(stored.id)
-        except NotFound:
-            # A crash came between publishing and recording: the bytes are where they belong.
-            with contextlib.closing(store.open(stored.id)):
-                return
-        try:
-            store.publish(part, stored.id)
-        except FileExistsError:
-            log.info("file %s was published before its record said so", stored.id)
+            self._publish_once(rewritten or part, stored)
         finally:
             part.close()
+
+    def _publish_once(self, staging: Staging, stored: StoredFile) -> None:
+        try:
+            self.store().publish(staging, stored.id)
+        except FileExistsError:
+            # A crash came between publishing and recording. What was written anew then may have
+            # other bytes, and nobody can have read it.
+            found = self.catalog().read(
+                lambda connection: file_statements.find(connection, stored.id)
+            )
+            if found is None or found.state is not stored.state:
+                raise LeaseLost from None
+            self.store().delete(stored.id)
+            self.store().publish(staging, stored.id)
 
     def _put_back(self, connection: Connection, job: Job, judgement: Held) -> bool:
         if not judgement.again:

@@ -84,7 +84,6 @@ class AtHand:
         self.inspection = inspection
         self.written = upload.offset
         self.tentative = False
-        self.length_is_news = False
         self.committed_at = time.monotonic()
 
     @contextlib.contextmanager
@@ -107,7 +106,6 @@ class AtHand:
         self.inspection = inspection
         self.written = upload.offset
         self.tentative = False
-        self.length_is_news = False
         self.turn += 1
 
     def take_back(self) -> None:
@@ -119,16 +117,14 @@ class AtHand:
     def commit(self, catalog: Catalog, expires_at: datetime) -> None:
         """Sync what was written and move the offset. Raises UploadTakenOver."""
         self.committed_at = time.monotonic()
-        if self.written == self.upload.offset and not self.length_is_news:
+        if self.written == self.upload.offset:
             return
         try:
             self.part.sync()
         except BaseException:
             # The pages may be lost and count as clean: a second sync would succeed over them
             # (fsync(2)). They come again, and whoever wrote them is done.
-            news = self.length_is_news
             self.reset(self.upload, None)
-            self.length_is_news = news
             raise
         written = self.written
         if not catalog.write(
@@ -136,7 +132,6 @@ class AtHand:
         ):
             raise UploadTakenOver("A newer request goes on with this upload.")
         self.upload = replace(self.upload, offset=written, expires_at=expires_at)
-        self.length_is_news = False
 
     def let_go(self) -> None:
         """Close the staged file, which stays where it is."""
@@ -212,11 +207,16 @@ class Turn:
         else:
             Inspection(place.policy, name=upload.name, type=upload.type, length=length)
         settled = replace(upload, length=length)
-        self._house.catalog().read(lambda connection: self._house.check_quota(connection, settled))
+
+        def settle(connection: Connection) -> bool:
+            self._house.check_quota(connection, settled)
+            return statements.settle(connection, settled)
+
         with self._at_hand.lock:
             self._check()
-            self._at_hand.upload = settled
-            self._at_hand.length_is_news = True
+            if not self._house.catalog().write(settle):
+                self._taken_over()
+            self._at_hand.upload = replace(self._at_hand.upload, length=length)
 
     def write(self, data: Buffer) -> None:
         """Judge and stage more bytes.

@@ -49,7 +49,7 @@ from wharfinger.service.tokens import Tokens
 from wharfinger.service.upload_links import UploadLinks
 from wharfinger.service.uploads import Uploads
 from wharfinger.service.whole_upload import WholeUpload
-from wharfinger.stores import LocalStore, Store
+from wharfinger.stores import LocalStore, Staging, Store
 from wharfinger.units import MIB
 
 if TYPE_CHECKING:
@@ -121,6 +121,7 @@ class Wharf:
         self.checking = Checking(
             settings.checking,
             judge=Judge(
+                self._stage,
                 scanner or settings.scan.scanner(),
                 when_down=settings.scan.when_down,
                 when_unscannable=settings.scan.when_unscannable,
@@ -568,6 +569,9 @@ class Wharf:
         trace: TracebackType | None,
     ) -> None:
         self.close()
+
+    def _stage(self) -> Staging:
+        return self._open().store.stage()
 
     def _place(self, collection: str, link: UploadLink | None) -> Collection:
         return self.collection(collection) if link is None else self.upload_links.place(link)
