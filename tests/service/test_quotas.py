@@ -213,6 +213,17 @@ def test_a_length_that_is_told_later_is_looked_at_then(opened: Callable[..., Wha
         turn.settle_length(1000)
 
 
+def test_of_fifty_lengths_told_at_once_as_many_are_taken_as_fit(
+    opened: Callable[..., Wharf],
+) -> None:
+    wharf = opened(place(max_bytes=1000, max_uploads_per_owner=50))
+    turns = [wharf.uploads.take(begin(wharf, None)) for _ in range(50)]
+    errors = at_once(50, lambda number: turns[number].settle_length(200))
+    assert [type(error) for error in errors] == [QuotaExceeded] * 45
+    for turn in turns:
+        turn.close()
+
+
 def test_an_upload_whose_room_was_taken_meanwhile_is_refused_for_good(
     opened: Callable[..., Wharf],
 ) -> None:

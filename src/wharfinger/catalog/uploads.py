@@ -71,6 +71,11 @@ def advance(connection: Connection, upload: Upload, offset: int, expires_at: dat
     return found.rowcount == 1
 
 
+def settle(connection: Connection, upload: Upload) -> bool:
+    """Note how long an open upload is; False for a past generation."""
+    return connection.execute(_open(upload).values(length=upload.length)).rowcount == 1
+
+
 def end(
     connection: Connection,
     upload: Upload,
