@@ -51,6 +51,10 @@ def _office(main: str, part: str, *others: str, types: bytes = b"", more: str = 
     return packed(members, stored="docProps/thumbnail.jpeg")
 
 
+def _default(extension: str, main: str) -> bytes:
+    return _types(more=f'<Default Extension="{extension}" ContentType="{main}"/>')
+
+
 _WORD = f"{_O}.wordprocessingml.document.main+xml"
 _EXCEL = f"{_O}.spreadsheetml.sheet.main+xml"
 _SLIDES = f"{_O}.presentationml.presentation.main+xml"
@@ -134,7 +138,24 @@ PACKAGES: list[tuple[str, bytes, str]] = [
     ("epub", packed({"mimetype": b"application/epub+zip\n"}), "application/epub+zip"),
     ("a type of another kind", packed({"mimetype": b"image/png"}), _ZIP),
     ("a type that is long", packed({"mimetype": _ODT.encode() + b" " * 300}), _ZIP),
-    ("classes without clothes", packed({"src/A.java": b"", "build/A.class": b""}), _ZIP),
+    ("programs alone", packed({"src/A.java": b"", "build/A.class": b""}), _JAR),
+    (
+        "a main part by its extension",
+        _office(_EXCEL, "xl/w.xml", types=_default("xml", _EXCEL)),
+        _XLSX,
+    ),
+    (
+        "an xlsb by its extension",
+        _office(
+            "", "xl/w.bin", types=_default("BIN", f"{_MS}excel.sheet.binary.macroEnabled.main")
+        ),
+        _XLSB,
+    ),
+    (
+        "a default for parts that are not there",
+        _office("", "xl/w.xml", types=_default("x", _EXCEL)),
+        _ZIP,
+    ),
     ("zip", packed({"notes.txt": b"hello"}), _ZIP),
     ("empty zip", built(), _ZIP),
     ("damaged docx: its head tells", c.DOCX, _DOCX),
@@ -227,6 +248,12 @@ TEXTS: list[tuple[str, bytes, str, bool]] = [
         "shell with an archive behind",
         c.SHELL + b"#\n" * 5000 + b"\0\x1f\x8b",
         "application/x-sh",
+        False,
+    ),
+    (
+        "xml in an encoding of its own",
+        b"<?xml version='1.0' encoding='EUC-JP'?>" + b"\xa4\xa2" * 9000,
+        "application/xml",
         False,
     ),
     ("json", json.dumps(["ü"] * 3000).encode(), "application/json", True),

@@ -8,7 +8,7 @@ in a document's clothes are a Java archive.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import BinaryIO, Final
 
 from wharfinger.errors import TooComplex
@@ -61,9 +61,7 @@ def package_type(file: BinaryIO, directory: Directory) -> str:
     found = office or (declared_type(_content(file, declares, _LONGEST_TYPE)) if declares else "")
     if found:
         return JAR_TYPE if programs else found
-    manifest = "meta-inf/manifest.mf" in members
-    clothes = _CONTENT_TYPES in members or "_rels/.rels" in members
-    return JAR_TYPE if manifest or (programs and clothes) else ZIP_TYPE
+    return JAR_TYPE if programs or "meta-inf/manifest.mf" in members else ZIP_TYPE
 
 
 def _office_type(file: BinaryIO, members: Mapping[str, Member]) -> str:
@@ -75,9 +73,7 @@ def _office_type(file: BinaryIO, members: Mapping[str, Member]) -> str:
         return ""
     macros = any(mark in media_type for media_type in types.all for mark in _MACRO_TYPES)
     macros = macros or any(name.endswith("vbaproject.bin") for name in members)
-    for part, media_type in types.parts:
-        if part.lstrip("/") not in members:
-            continue
+    for media_type in types.of_parts(members):
         if media_type == _BINARY_WORKBOOK:
             return _XLSB
         for beginning, folder in _MAIN_PARTS:
@@ -91,14 +87,23 @@ class _ContentTypes:
     """The content types of a package (ECMA-376 part 2 section 7.2), in lower case."""
 
     def __init__(self) -> None:
-        self.parts: list[tuple[str, str]] = []
+        self._parts: dict[str, str] = {}
+        self._extensions: dict[str, str] = {}
         self.all: set[str] = set()
 
     def start(self, name: str, attributes: Mapping[str, str]) -> None:
         media_type = attributes.get("ContentType", "").lower()
         self.all.add(media_type)
         if split_name(name)[1] == "Override":
-            self.parts.append((attributes.get("PartName", "").lower(), media_type))
+            self._parts[attributes.get("PartName", "").lower().lstrip("/")] = media_type
+        else:
+            self._extensions[attributes.get("Extension", "").lower()] = media_type
+
+    def of_parts(self, names: Iterable[str]) -> Iterator[str]:
+        """Yield the types of parts that are there; their own one comes before their extension's."""
+        for name in names:
+            extension = name.rpartition(".")[2]
+            yield self._parts.get(name) or self._extensions.get(extension, "")
 
     def end(self, name: str) -> None:
         """Elements have no content."""

@@ -24,6 +24,8 @@ _OLE_MAGIC: Final = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 # Parsed JSON takes some twenty times the memory of its text: beyond this, what begins like JSON
 # and is text to its end counts as JSON.
 _MOST_JSON: Final = 1024 * 1024
+# Types that nothing but the text itself tells.
+_BY_ITS_TEXT: Final = frozenset({"text/plain", "application/json"})
 _PIECE: Final = 256 * 1024
 
 
@@ -58,8 +60,8 @@ def _text(file: BinaryIO, size: int, found: Detected) -> Detected:
         if not reader.feed(piece):
             break
     if not reader.finish():
-        # What begins as something that runs would run all the same.
-        return replace(found, text=False) if found.active else UNKNOWN
+        # What begins as markup or a script is read as such all the same.
+        return UNKNOWN if found.type in _BY_ITS_TEXT else replace(found, text=False)
     if found.type == "application/json" and size <= _MOST_JSON and not _is_json(file):
         return replace(found, type="text/plain")
     return found
