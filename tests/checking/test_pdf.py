@@ -106,6 +106,10 @@ def form(*parts: bytes) -> Change:
     return change
 
 
+def form_of_a_number(made: Pdf) -> None:
+    made.Root.AcroForm = Dictionary(Fields=[], XFA=7)
+
+
 def form_of_names(made: Pdf) -> None:
     made.Root.AcroForm = Dictionary(Fields=[], XFA=["template", 7])
 
@@ -170,6 +174,7 @@ HONEST: Mapping[str, bytes] = {
     "the words in a strange text": document(on_open(S=Name.GoTo, D="\x01\x02\x03/Launch\x80")),
     "a form without scripts": document(form(b"<template>", b"<field/></template>")),
     "a form without content": document(form_of_names),
+    "a form that is none": document(form_of_a_number),
     "only the right to change it is locked": document(
         encryption=pikepdf.Encryption(user="", owner="two")
     ),

@@ -158,6 +158,7 @@ HONEST = {
         ole_file({"Workbook": (BOF + sheet(0)).ljust(4096, b"\xff")}),
         EXCEL,
     ),
+    "Excel without any record": (ole_file({"Workbook": bytes(900_000)}), EXCEL),
     "PowerPoint": (
         ole_file({"PowerPoint Document": slides(vba_info(0)), "Current User": bytes(60)}),
         SLIDES,
@@ -203,6 +204,15 @@ def test_a_stream_is_read_whole_and_no_more() -> None:
     for name, expected in content.items():
         (entry,) = streams.named(name)
         assert b"".join(streams.pieces(entry)) == expected
+
+
+def test_a_stream_ends_where_its_length_says_though_its_chain_goes_on() -> None:
+    data = bytearray(ole_file({"WordDocument": b"w" * 8192}))
+    at = data.index("WordDocument".encode("utf-16-le"))
+    data[at + 120 : at + 124] = struct.pack("<L", 5120)
+    streams = Streams(io.BytesIO(data), len(data))
+    (entry,) = streams.named("WordDocument")
+    assert b"".join(streams.pieces(entry)) == b"w" * 5120
 
 
 def test_a_chain_that_turns_in_a_circle_ends() -> None:

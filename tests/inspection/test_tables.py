@@ -48,6 +48,7 @@ def found(data: bytes, *, media_type: str = "text/csv") -> tuple[str, ...]:
         pytest.param(b'5" pipe,=A1\n', id="behind a quote within a cell"),
         pytest.param(b'"a"b,=A1\n', id="behind text after quotes"),
         pytest.param(b"a" * 600_000 + b",=A1\n", id="behind a huge cell"),
+        pytest.param(b"=" + b"A" * 600_000, id="in a huge cell"),
         pytest.param(b'"' + b"a\n" * 300_000 + b"=A1\n", id="behind a quote that never ends"),
         pytest.param(b"a,b\n" * 100_000 + b"1,=A1\n", id="after many lines"),
     ],

@@ -233,12 +233,9 @@ def test_other_files_and_policies_are_left_alone(
         (b"<svg>", "damaged"),
     ],
 )
-@pytest.mark.parametrize("types", ["image/svg+xml", "image/*"])
-def test_a_policy_that_names_svg_refuses_what_runs_and_fetches(
-    data: bytes, word: str, types: str
-) -> None:
+def test_a_policy_that_names_svg_refuses_what_runs_and_fetches(data: bytes, word: str) -> None:
     with pytest.raises(ContentRefused) as caught:
-        examine(io.BytesIO(data), len(data), policy=Policy(types=types), name="a.svg")
+        examine(io.BytesIO(data), len(data), policy=Policy(types="image/svg+xml"), name="a.svg")
     assert caught.value.finding == word
     assert isinstance(caught.value, ContentDamaged) == (word == "damaged")
 

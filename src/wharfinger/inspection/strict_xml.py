@@ -99,10 +99,10 @@ def read_xml(pieces: Iterable[bytes], events: XmlEvents) -> None:
             waiting = b""
         parser.feed(waiting)
         parser.close()
-    except DefusedXmlException as error:
+    except (DtdFound, DefusedXmlException) as error:
         raise DtdFound from error
     except (ParseError, LookupError, ValueError) as error:
-        if isinstance(error, (DtdFound, WharfingerError)):
+        if isinstance(error, WharfingerError):
             raise
         raise NotWellFormed(str(error)) from error
 
