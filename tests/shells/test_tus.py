@@ -20,10 +20,11 @@ from support.served import eventually
 from support.services import Clock, blobs_on_disk, make_wharf, token
 from support.shells import Answered, Browser, running
 from support.tus import BYTES, VERSION, Tus, digest, meta
-from wharfinger import Wharf
+from wharfinger import Collection, Policy, Wharf
 from wharfinger.errors import UploadTakenOver
 from wharfinger.scanners import Clean, Infected
 from wharfinger.service.limits import LimitSettings
+from wharfinger.service.usage import Quota, Quotas
 
 TEXT = b"The quick brown fox jumps over the lazy dog.\n"
 SIZE = len(TEXT)
@@ -601,6 +602,20 @@ def test_47_a_part_is_not_larger_than_a_file_may_be(tus: Tus) -> None:
 def test_49_a_part_can_come_twice(tus: Tus) -> None:
     one, two = partial(tus, b"one "), partial(tus, b"two ")
     assert tus.file(final(tus, one, two, one)) == b"one two one "
+
+
+def test_49_a_part_that_comes_twice_needs_room_twice(tmp_path: Path, shell: str) -> None:
+    place = Collection(name="files", policy=Policy.anything(), quotas=Quotas(whole=Quota(bytes=10)))
+    with (
+        make_wharf(tmp_path / "data", collections=[place]) as wharf,
+        running(shell, wharf) as url,
+    ):
+        tus = Tus(Browser(url, token(wharf)))
+        part = partial(tus, b"four")
+        answer = final(tus, part, part, part)
+        assert (answer.status, answer.code) == (413, "quota-exceeded")
+        assert len(blobs_on_disk(tmp_path / "data")) == 1, "no byte was copied"
+        assert tus.file(final(tus, part, part)) == b"fourfour"
 
 
 def test_49_a_final_upload_whose_answer_was_lost_is_answered_again(tus: Tus) -> None:

@@ -163,6 +163,43 @@ def test_an_upload_is_reached_through_its_own_link_alone(browser: Browser, proto
         assert browser.ask("DELETE", path, headers=asking).status == 404
 
 
+BEGIN = {
+    "tus": {"Tus-Resumable": "1.0.0", "Upload-Length": "4"},
+    "IETF": {"Upload-Complete": "?0", "Upload-Length": "4"},
+}
+
+
+@pytest.mark.parametrize("fields", BEGIN.values(), ids=BEGIN)
+@pytest.mark.parametrize("wishes", [{"max_files": 2}, {"max_bytes": 8}], ids=["files", "bytes"])
+def test_a_link_holds_no_more_open_uploads_than_files_may_come_by_it(
+    browser: Browser, fields: dict[str, str], wishes: dict[str, int]
+) -> None:
+    path = ask_for_files(browser, **wishes)
+    begun = [stranger(browser).ask("POST", path, b"", fields) for _ in range(3)]
+    assert [answer.status for answer in begun] == [201, 201, 413]
+    assert begun[2].code == "quota-exceeded"
+    assert "ten minutes" in begun[2].json()["hint"]
+    ended = stranger(browser).ask(
+        "DELETE", begun[0].headers["location"], headers={"Tus-Resumable": "1.0.0"}
+    )
+    assert ended.status == 204
+    assert stranger(browser).ask("POST", path, b"", fields).status == 201
+
+
+def test_a_link_for_one_file_takes_it_in_parallel_parts(browser: Browser) -> None:
+    path = ask_for_files(browser, max_files=1)
+    sender = stranger(browser)
+    tus = {"Tus-Resumable": "1.0.0", "Content-Type": "application/offset+octet-stream"}
+    parts = []
+    for content in (b"one ", b"two"):
+        fields = {**tus, "Upload-Length": str(len(content)), "Upload-Concat": "partial"}
+        parts.append(sender.ask("POST", path, content, fields).headers["location"])
+    whole = {"Tus-Resumable": "1.0.0", "Upload-Concat": f"final;{' '.join(parts)}"}
+    assert sender.ask("POST", path, None, whole).status == 201
+    (record,) = browser.ask("GET", "/files").json()["files"]
+    assert record["size"] == 7
+
+
 def test_what_a_link_does_not_permit_is_refused(browser: Browser, wharf: Wharf) -> None:
     path, sender = ask_for_files(browser, max_bytes=10, types=["text/plain"]), stranger(browser)
     png = {"Content-Type": "image/png"}
