@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Final, Protocol
 
-from wharfinger.errors import TooComplex, WharfingerError
+from wharfinger.errors import TooComplex
 
 __all__ = ["DtdFound", "NotWellFormed", "XmlEvents", "read_xml", "split_name"]
 
@@ -71,7 +71,6 @@ def read_xml(pieces: Iterable[bytes], events: XmlEvents) -> None:
         DtdFound: a DTD that is not one of the known ones, or more than its name.
         NotWellFormed: it cannot be read to its end.
         TooComplex: too deep, too many elements, names or attributes.
-        WharfingerError: what `events` raise.
     """
     from defusedxml import DefusedXmlException
     from defusedxml.ElementTree import DefusedXMLParser, ParseError
@@ -102,8 +101,6 @@ def read_xml(pieces: Iterable[bytes], events: XmlEvents) -> None:
     except (DtdFound, DefusedXmlException) as error:
         raise DtdFound from error
     except (ParseError, LookupError, ValueError) as error:
-        if isinstance(error, WharfingerError):
-            raise
         raise NotWellFormed(str(error)) from error
 
 
