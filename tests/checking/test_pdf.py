@@ -110,6 +110,16 @@ def form_of_a_number(made: Pdf) -> None:
     made.Root.AcroForm = Dictionary(Fields=[], XFA=7)
 
 
+# Without a table of its objects: readers find them all the same.
+PLAIN_VALUES = (
+    b"%PDF-1.4\n1 0 obj <</Type /Catalog /Pages 2 0 R /Some [4 0 R 5 0 R 6 0 R 7 0 R 8 0 R]>> endobj\n"
+    b"2 0 obj <</Type /Pages /Kids [3 0 R] /Count 1>> endobj\n"
+    b"3 0 obj <</Type /Page /Parent 2 0 R /MediaBox [0 0 9 9]>> endobj\n"
+    b"4 0 obj 7 endobj\n5 0 obj null endobj\n6 0 obj true endobj\n7 0 obj 1.5 endobj\n"
+    b"8 0 obj (/JS) endobj\ntrailer <</Root 1 0 R /Size 9>>\n%%EOF\n"
+)
+
+
 def form_of_names(made: Pdf) -> None:
     made.Root.AcroForm = Dictionary(Fields=[], XFA=["template", 7])
 
@@ -174,6 +184,7 @@ HONEST: Mapping[str, bytes] = {
     "the words in a strange text": document(on_open(S=Name.GoTo, D="\x01\x02\x03/Launch\x80")),
     "a form without scripts": document(form(b"<template>", b"<field/></template>")),
     "a form without content": document(form_of_names),
+    "objects that are numbers, truths, texts and nothing": PLAIN_VALUES,
     "a form that is none": document(form_of_a_number),
     "only the right to change it is locked": document(
         encryption=pikepdf.Encryption(user="", owner="two")

@@ -138,10 +138,13 @@ def _unreadable(word: str, detail: str) -> dict[str, object]:
     return {"pages": None, "findings": [[word, detail]]}
 
 
-def _findings(objects: Iterable[pikepdf.Object]) -> Iterator[tuple[str, str]]:
+def _findings(objects: Iterable[object]) -> Iterator[tuple[str, str]]:
     import pikepdf
 
     for thing in objects:
+        if not isinstance(thing, pikepdf.Object):
+            # Numbers, booleans and nothing come as Python's own.
+            continue
         entry = thing.stream_dict if isinstance(thing, pikepdf.Stream) else thing
         written = entry.unparse(resolved=True)
         if not _WORTH_A_LOOK.search(written):
@@ -171,7 +174,6 @@ def _values(entry: pikepdf.Object, key: str) -> Iterator[pikepdf.Object]:
                     yield value
         elif isinstance(thing, pikepdf.Array):
             inside = list(thing)
-        # Numbers and the like come as Python's own.
         waiting += [v for v in inside if isinstance(v, pikepdf.Object) and not v.is_indirect]
 
 
