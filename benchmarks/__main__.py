@@ -25,6 +25,7 @@ from benchmarks import (
     fetching,
     flask_delivery,
     offload,
+    patching,
     peers,
     receiving,
     server,
@@ -84,6 +85,7 @@ def measure(plan: Plan, folder: Path) -> list[Row]:
         _collect(rows, fetching.small_files(plan, peer, secure, root, scratch))
         _collect(rows, client.uploads(plan, sink, fresh, large))
         _collect(rows, receiving.rows(plan, fresh, folder / "receiving", large))
+        _collect(rows, patching.rows(plan, fresh, folder / "tus"))
         _collect(rows, delivering.large_file(plan, peer, fresh, large))
         _collect(rows, delivering.small_files(plan, peer, folder, small))
         _collect(rows, delivering.many_ranges(plan, fresh, small))

@@ -19,9 +19,16 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.measure import BenchmarkError
+from benchmarks.measure import BenchmarkError, timed
 
 WHARFINGER = (str(Path(sys.executable).with_name("wharfinger")),)
+_TUS = """
+import { Server } from '@tus/server'
+import { FileStore } from '@tus/file-store'
+const [directory, port] = process.argv.slice(2)
+new Server({ path: '/files', relativeLocation: true, datastore: new FileStore({ directory }) })
+  .listen({ host: '127.0.0.1', port: Number(port) })
+"""
 _SBIN = f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"
 
 
@@ -294,6 +301,35 @@ def service(folder: Path, *, workers: int = 1, offload: bool = False) -> Iterato
     finally:
         process.stdout.close()
         log.close()
+        _stop(process)
+
+
+def can_run_tus() -> bool:
+    """Whether `tus` has what it needs."""
+    return all(shutil.which(program) for program in ("node", "npm"))
+
+
+@contextmanager
+def tus(folder: Path) -> Iterator[Server]:
+    """Run `@tus/server` with its file store, which npm installs into a cache folder once."""
+    cache = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
+    home = Path(cache) / "wharfinger-benchmarks" / "tus-server-2"
+    home.mkdir(parents=True, exist_ok=True)
+    if not (home / "node_modules" / "@tus" / "server").exists():
+        timed(
+            [find("npm"), "install", "--no-save", "--no-audit", "--no-fund", "--prefix", str(home),
+             "@tus/server@2", "@tus/file-store@2"]
+        )  # fmt: skip
+    (home / "serve.mjs").write_text(_TUS, encoding="utf-8")
+    port = _free_port()
+    folder.mkdir()
+    process = subprocess.Popen(
+        [find("node"), str(home / "serve.mjs"), str(folder), str(port)], stdin=subprocess.DEVNULL
+    )
+    try:
+        _wait_until_open(port, process)
+        yield Server(f"http://127.0.0.1:{port}/files", process.pid)
+    finally:
         _stop(process)
 
 

@@ -112,3 +112,32 @@ def test_everything_that_ends_a_permission_moves_it(tmp_path: Path) -> None:
         wharf.remove(stored.id)
         seen.add(wharf.epoch)
         assert len(seen) == 4
+
+
+def test_that_of_uploads_moves_when_one_may_have_gone_and_not_when_it_goes_on(
+    tmp_path: Path,
+) -> None:
+    data = tmp_path / "data"
+    with make_wharf(data) as one, make_wharf(data) as other:
+        upload = one.uploads.create("files", protocol="tus", owner="user:1")
+        other.uploads.find(upload.id, None)  # opening a catalog moves both
+        seen, epoch = [one._open().catalog.upload_epoch], one.epoch
+        with one.uploads.take(upload.id) as turn:
+            turn.write(b"here")
+        assert one._open().catalog.upload_epoch == seen[0]
+        with other.uploads.take(upload.id):
+            seen.append(one._open().catalog.upload_epoch)
+        other.uploads.end(upload.id)
+        seen.append(one._open().catalog.upload_epoch)
+        assert len(set(seen)) == 3
+        assert one.epoch == epoch
+
+
+def test_a_token_that_another_process_revoked_is_nobody_at_once(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    with make_wharf(data) as one, make_wharf(data) as other:
+        made, secret = one.tokens.create("phone", ["write"])
+        assert one.tokens.authenticate(secret) is not None
+        assert one.tokens.authenticate(secret) is not None
+        other.tokens.revoke(made.id)
+        assert one.tokens.authenticate(secret) is None

@@ -26,6 +26,7 @@ from wharfinger.errors import (
     UploadTakenOver,
 )
 from wharfinger.scanners import Clean, Infected, Unscannable, Verdict
+from wharfinger.service import at_hand
 from wharfinger.service.usage import Quotas
 from wharfinger.stores import LocalStore
 from wharfinger.stores.local import LocalPart
@@ -109,14 +110,17 @@ def test_who_asks_another_process_meanwhile_does_not_undo_a_completion(
         assert len(other.list_files()[0]) == (state is UploadState.COMPLETE)
 
 
+@pytest.mark.parametrize("before", [6, 20_000], ids=["kept in the record", "synced"])
 def test_bytes_whose_sync_failed_do_not_count_when_a_later_sync_succeeds(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, before: int
 ) -> None:
+    kept = b"k" * before
     with make_wharf(tmp_path / "data") as wharf:
-        upload = wharf.uploads.create("files", protocol="tus", owner=OWNER, length=12)
+        upload = wharf.uploads.create("files", protocol="tus", owner=OWNER, length=before + 6)
         with wharf.uploads.take(upload.id) as turn:
-            turn.write(b"kept, ")
+            turn.write(kept)
         turn = wharf.uploads.take(upload.id)
+        monkeypatch.setattr(at_hand, "LONGEST_TAIL", 3)  # so that more than that is synced
         turn.write(b"lost")
 
         def broken(_: int) -> None:
@@ -130,11 +134,11 @@ def test_bytes_whose_sync_failed_do_not_count_when_a_later_sync_succeeds(
             turn.write(b"more")
         turn.close()
         with wharf.uploads.take(upload.id) as turn:
-            assert turn.offset == wharf.uploads.find(upload.id, None).offset == 6
+            assert turn.offset == wharf.uploads.find(upload.id, None).offset == before
             turn.write(b"again.")
             stored = turn.complete()
         with wharf.open_file(stored.id) as file:
-            assert file.read() == b"kept, again."
+            assert file.read() == kept + b"again."
 
 
 def test_who_was_taken_over_removes_nothing_by_a_refusal(tmp_path: Path) -> None:

@@ -248,9 +248,9 @@ def staged(folder: Path) -> Path:
 def test_an_upload_whose_synced_bytes_are_lost_ends_and_never_becomes_a_file_with_a_hole(
     on_disk: Wharf, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    upload = create(on_disk, 100)
-    put(on_disk, upload, b"x" * 60)
-    os.truncate(staged(tmp_path), 59)
+    upload = create(on_disk, 30_000)
+    put(on_disk, upload, b"x" * 20_000)
+    os.truncate(staged(tmp_path), 19_999)
     with make_wharf(tmp_path / "data", clock=Clock()) as other:
         with caplog.at_level("ERROR"), pytest.raises(UploadOver):
             other.uploads.take(upload.id)

@@ -134,7 +134,7 @@ def test_a_failed_sync_fails_the_upload_and_is_not_tried_again(
         assert len(calls) == 1
         upload = wharf.uploads.create("files", protocol="tus", owner="user:1")
         turn = wharf.uploads.take(upload.id)
-        turn.write(b"content")
+        turn.write(b"content" * 4000)
         with pytest.raises(OSError, match="a disk that lies"):
             turn.keep()
         assert wharf.uploads.find(upload.id, None).offset == 0  # and nobody is told otherwise

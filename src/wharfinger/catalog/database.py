@@ -19,7 +19,7 @@ import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Any, Final, TypeVar, cast
 
 from sqlalchemy import URL, Connection, create_engine, event
 from sqlalchemy.exc import DatabaseError, OperationalError
@@ -37,6 +37,7 @@ log = logging.getLogger("wharfinger")
 _MAX_BATCH: Final = 256
 _BUSY_TIMEOUT_MS: Final = 10_000
 _AFTER: Final = "wharfinger.after_commit"
+_MOVES: Final = "wharfinger.uploads_moved"
 
 
 class Catalog:
@@ -76,6 +77,8 @@ class Catalog:
         self._epoch = Epoch(path.with_suffix(".epoch"))
         # A crash may have come between a revocation and the moving of the epoch.
         self._epoch.advance()
+        self._moves = Epoch(path.with_suffix(".epoch"), 1)
+        self._moves.advance()
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._writer = threading.Thread(
             target=self._write_on, name="wharfinger-catalog", daemon=True
@@ -97,11 +100,15 @@ class Catalog:
         Whatever `function` raises is raised here, and nothing it wrote remains. With
         `revokes`, nobody believes what was read before any more when this returns.
         """
+        return self.submit(function, revokes=revokes).result()
+
+    def submit(self, function: Callable[[Connection], T], *, revokes: bool = False) -> Future[T]:
+        """Do what `write` does, but return at once; the future has its result, or its error."""
         if self._closed:
             raise Unavailable("The service is closing.")
         future: Future[T] = Future()
         self._jobs.put((function, future, revokes))
-        return future.result()
+        return future
 
     def write_soon(self, function: Callable[[Connection], None]) -> None:
         """Have `function` run in a transaction, in order with other writes; return at once.
@@ -121,6 +128,11 @@ class Catalog:
         """A number that changes with every write that revokes, in whichever process."""
         return self._epoch.value
 
+    @property
+    def upload_epoch(self) -> int:
+        """A number that changes when an upload may have gone to another process, or ended."""
+        return self._moves.value
+
     def close(self) -> None:
         """Finish the writes that were begun and close the file."""
         if not self._closed:
@@ -131,6 +143,7 @@ class Catalog:
 
     def _write_on(self) -> None:
         with self._engine.connect() as connection:
+            connection.info[_MOVES] = self._moves.advance
             while (job := self._jobs.get()) is not None:
                 batch = [job]
                 last = False
@@ -154,6 +167,14 @@ def on_commit(connection: Connection, function: Callable[[], None]) -> None:
     connection.info.setdefault(_AFTER, []).append(function)
 
 
+def uploads_moved(connection: Connection) -> None:
+    """Have `Catalog.upload_epoch` change once this transaction is committed.
+
+    It belongs to every statement by which an upload may be taken from whoever has it at hand.
+    """
+    on_commit(connection, connection.info[_MOVES])
+
+
 def _log_failure(future: Future[None]) -> None:
     error = future.exception()
     if error is not None:
@@ -164,24 +185,30 @@ def _commit_together(connection: Connection, batch: list[_Job], epoch: Epoch) ->
     results: list[tuple[Future[Any], Any]] = []
     after: list[Callable[[], None]] = connection.info.setdefault(_AFTER, [])
     after.clear()
+    # What only frames the statements goes to the driver: it is as much work as they are otherwise.
+    driver = cast("sqlite3.Connection", connection.connection.driver_connection)
     try:
-        connection.exec_driver_sql("BEGIN IMMEDIATE")
+        driver.execute("BEGIN IMMEDIATE")
+        alone = len(batch) == 1
         for function, future, _ in batch:
-            connection.exec_driver_sql("SAVEPOINT one")
+            if not alone:
+                driver.execute("SAVEPOINT one")
             mark = len(after)
             try:
                 result = function(connection)
             except Exception as error:  # noqa: BLE001 - it belongs to the caller that waits for it
-                connection.exec_driver_sql("ROLLBACK TO one")
+                driver.execute("ROLLBACK" if alone else "ROLLBACK TO one")
                 del after[mark:]
                 future.set_exception(_translate(error))
             else:
                 results.append((future, result))
-            connection.exec_driver_sql("RELEASE one")
-        connection.exec_driver_sql("COMMIT")
+            if not alone:
+                driver.execute("RELEASE one")
+        if driver.in_transaction:
+            driver.execute("COMMIT")
     except Exception as error:  # noqa: BLE001 - the transaction as a whole failed: tell every caller
-        with contextlib.suppress(OperationalError):  # SQLite may have rolled back by itself
-            connection.exec_driver_sql("ROLLBACK")
+        with contextlib.suppress(sqlite3.OperationalError):  # SQLite may have done so by itself
+            driver.execute("ROLLBACK")
         for _, future, _ in batch:
             if not future.done():
                 future.set_exception(_translate(error))
@@ -211,7 +238,7 @@ def _translated() -> Iterator[None]:
 
 def _translate(error: Exception) -> Exception:
     """Return the error of our tree for a database error that has a name for people."""
-    if not isinstance(error, OperationalError):
+    if not isinstance(error, (OperationalError, sqlite3.OperationalError)):
         return error
     text = _cause(error)
     if "full" in text:

@@ -2,8 +2,8 @@
 
 Whoever keeps what it read from the catalog keeps the epoch of before the reading with it, and
 believes it only while the epoch is still the same. A revocation, removal or expiry moves it
-right after its commit, in whichever process that ran: every process maps the same eight
-bytes, so looking costs no system call. Its value is random, because two processes that
+right after its commit, in whichever process that ran: every process maps the same bytes,
+so looking costs no system call. Its value is random, because two processes that
 counted up at the same moment could arrive at the same number.
 """
 
@@ -13,9 +13,11 @@ import mmap
 import os
 import secrets
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
 
-_SIZE: Final = 8
+# Two numbers: one about files, links and tokens, one about who goes on with which upload.
+_WORD: Final = 8
+_SIZE: Final = 2 * _WORD
 
 
 class Epoch:
@@ -23,9 +25,10 @@ class Epoch:
 
     Args:
         path: the file; made when missing, its folder must exist.
+        place: which of the two numbers in it.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, place: Literal[0, 1] = 0) -> None:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
         try:
             if os.fstat(descriptor).st_size < _SIZE:
@@ -34,7 +37,7 @@ class Epoch:
         finally:
             os.close(descriptor)
         # As one machine word: a reader sees the old number or the new one, never half of each.
-        self._word = memoryview(self._map).cast("Q")
+        self._word = memoryview(self._map).cast("Q")[place : place + 1]
 
     @property
     def value(self) -> int:

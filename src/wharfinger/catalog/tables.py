@@ -102,8 +102,8 @@ claims = Table(
     Index("claims_by_expiry", "expires_at"),
 )
 
-# Uploads that can be resumed. `offset` counts bytes that were synced; what lies behind it in
-# staging means nothing.
+# Uploads that can be resumed. `offset` counts bytes that survive a power cut; what lies behind it
+# in staging means nothing.
 uploads = Table(
     "uploads",
     metadata,
@@ -131,6 +131,8 @@ uploads = Table(
     Column("file_id", String(32)),
     # Why it was refused, as JSON.
     Column("problem", Text),
+    # The last bytes before `offset`, where staging was not synced with them; NULL for none.
+    Column("tail", LargeBinary),
     Index("uploads_by_owner", "owner", "state"),
     Index("uploads_by_collection", "collection", "state"),
     Index("uploads_by_expiry", "expires_at"),

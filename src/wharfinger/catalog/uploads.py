@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, Row, bindparam, delete, func, insert, select, update
 
+from wharfinger.catalog.database import uploads_moved
 from wharfinger.catalog.records import (
     Upload,
     UploadLink,
@@ -17,7 +18,19 @@ from wharfinger.catalog.records import (
 from wharfinger.catalog.tables import uploads
 
 # Asked for by every request of an upload, so it is composed once.
-_FIND: Final = select(uploads).where(uploads.c.id == bindparam("wanted"))
+_RECORD: Final = [column for column in uploads.c if column is not uploads.c.tail]
+_FIND: Final = select(*_RECORD).where(uploads.c.id == bindparam("wanted"))
+_ADVANCE: Final = (
+    update(uploads)
+    .where(
+        uploads.c.id == bindparam("wanted"),
+        uploads.c.state == UploadState.OPEN.value,
+        uploads.c.generation == bindparam("turn"),
+    )
+    .values(offset=bindparam("reached"), tail=bindparam("last_bytes"))
+)
+_ADVANCE_AND_END: Final = _ADVANCE.values(expires_at=bindparam("ends"))
+_TAIL: Final = select(uploads.c.offset, uploads.c.tail).where(uploads.c.id == bindparam("wanted"))
 
 
 def add(connection: Connection, upload: Upload) -> None:
@@ -60,15 +73,37 @@ def take_over(connection: Connection, upload_id: str) -> Upload | None:
         .where(uploads.c.id == upload_id, uploads.c.state == UploadState.OPEN.value)
         .values(generation=uploads.c.generation + 1)
     )
+    uploads_moved(connection)
     return find(connection, upload_id) if found.rowcount == 1 else None
 
 
-def advance(connection: Connection, upload: Upload, offset: int, expires_at: datetime) -> bool:
-    """Move the offset of an open upload to bytes that were synced; False for a past generation."""
-    found = connection.execute(
-        _open(upload).values(offset=offset, expires_at=to_millis(expires_at), length=upload.length)
-    )
-    return found.rowcount == 1
+def advance(
+    connection: Connection,
+    upload: Upload,
+    offset: int,
+    tail: bytes,
+    expires_at: datetime,
+) -> bool:
+    """Move the offset of an open upload; False for a past generation.
+
+    The bytes before it were synced, but for the last ones, which are its `tail`.
+    """
+    reached = {
+        "wanted": upload.id,
+        "turn": upload.generation,
+        "reached": offset,
+        "last_bytes": tail or None,
+    }
+    if expires_at == upload.expires_at:
+        return connection.execute(_ADVANCE, reached).rowcount == 1
+    moved = {**reached, "ends": to_millis(expires_at)}
+    return connection.execute(_ADVANCE_AND_END, moved).rowcount == 1
+
+
+def tail(connection: Connection, upload_id: str) -> tuple[int, bytes] | None:
+    """Return the offset of an upload and the bytes before it that its part may not have."""
+    row = connection.execute(_TAIL, {"wanted": upload_id}).one_or_none()
+    return None if row is None or not row.tail else (row.offset, row.tail)
 
 
 def settle(connection: Connection, upload: Upload) -> bool:
@@ -98,6 +133,7 @@ def end(
             problem=problem,
             expires_at=to_millis(expires_at),
             offset=upload.offset,
+            tail=None,
             length=upload.length,
         )
     )
@@ -106,12 +142,14 @@ def end(
 
 def join(connection: Connection, ids: list[str], into: str, expires_at: datetime) -> int:
     """End open uploads as parts of another one; return how many were open."""
+    uploads_moved(connection)
     return connection.execute(
         update(uploads)
         .where(uploads.c.id.in_(ids), uploads.c.state == UploadState.OPEN.value)
         .values(
             state=UploadState.JOINED.value,
             file_id=into,
+            tail=None,
             expires_at=to_millis(expires_at),
             generation=uploads.c.generation + 1,
         )
@@ -129,11 +167,13 @@ def refuse_of_file(connection: Connection, file_id: str, problem: str) -> None:
 
 def remove(connection: Connection, upload_id: str) -> bool:
     """Forget an upload; return whether it was there."""
+    uploads_moved(connection)
     return connection.execute(delete(uploads).where(uploads.c.id == upload_id)).rowcount == 1
 
 
 def remove_overdue(connection: Connection, upload_id: str, now: datetime) -> bool:
     """Forget an upload if its time is (still) over; return whether it was."""
+    uploads_moved(connection)
     found = connection.execute(
         delete(uploads).where(uploads.c.id == upload_id, uploads.c.expires_at <= to_millis(now))
     )
@@ -143,7 +183,7 @@ def remove_overdue(connection: Connection, upload_id: str, now: datetime) -> boo
 def overdue(connection: Connection, now: datetime, limit: int) -> list[Upload]:
     """Return uploads whose time is over."""
     rows = connection.execute(
-        select(uploads).where(uploads.c.expires_at <= to_millis(now)).limit(limit)
+        select(*_RECORD).where(uploads.c.expires_at <= to_millis(now)).limit(limit)
     )
     return [_record(row) for row in rows]
 
@@ -174,7 +214,7 @@ def count_open(
 def open_of_link(connection: Connection, link: UploadLink, *, besides: str) -> list[Upload]:
     """Return the open uploads of an upload link but one, the one that stands still longest first."""
     rows = connection.execute(
-        select(uploads)
+        select(*_RECORD)
         .where(
             uploads.c.collection == link.collection,  # which has an index
             uploads.c.state == UploadState.OPEN.value,

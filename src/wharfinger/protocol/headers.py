@@ -26,11 +26,12 @@ class Headers:
     __slots__ = ("_lines", "_pairs")
 
     def __init__(self, pairs: Iterable[tuple[str, str]] = ()) -> None:
-        self._pairs = tuple((name, value) for name, value in pairs)
+        self._pairs = tuple(pairs)
         lines: dict[str, tuple[str, ...]] = {}
         for name, value in self._pairs:
             key = name.lower()
-            lines[key] = (*lines.get(key, ()), value)
+            known = lines.get(key)
+            lines[key] = (value,) if known is None else (*known, value)
         self._lines = lines
 
     @overload

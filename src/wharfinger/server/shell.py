@@ -22,8 +22,9 @@ from wharfinger.names import show
 from wharfinger.protocol.headers import Headers
 from wharfinger.server.plain import plain_answer
 from wharfinger.server.sending import Sender
+from wharfinger.server.together import Together
 from wharfinger.units import MIB
-from wharfinger.web import Answer, Exchange, FileBody, RequestHead, WebInterface
+from wharfinger.web import Answer, Exchange, FileBody, Promised, RequestHead, WebInterface
 from wharfinger.web.proxies import Proxies
 from wharfinger.web.remembering import SMALL, Kept, with_bytes
 
@@ -31,6 +32,8 @@ T = TypeVar("T")
 log = logging.getLogger("wharfinger.access")
 
 BATCH: Final = 1 * MIB
+# A body of so many bytes that came with its head is dealt with in one go.
+AT_ONCE: Final = 64 * 1024
 # What came within this many seconds is handed on even when it does not fill a batch.
 GATHER_SECONDS: Final = 0.2
 # A sender that is silent for so long has gone, whatever its socket says.
@@ -65,6 +68,7 @@ class Shell:
         self._pool = pool
         # Syncing and scanning whole files can take long: they never hold up anybody's head.
         self._finishing = finishing
+        self._together = Together(finishing)
         self._sender = Sender(finishing)
         self._running = 0
         self._idle = asyncio.Event()
@@ -115,7 +119,10 @@ class Shell:
         try:
             answer = exchange.at_once()
             if answer is None:
-                answer = await self._run(lambda: _with_small_file_read(exchange.begin()))
+                if body := _body_at_hand(request):
+                    answer = await self._whole(request, exchange, body)
+                else:
+                    answer = await self._run(lambda: _with_small_file_read(exchange.begin()))
             if answer is None:
                 answer = await self._receive(request, exchange)
         except BaseException:
@@ -123,6 +130,17 @@ class Shell:
             await asyncio.shield(self._run(exchange.abort))
             raise
         return await self._send(request, answer)
+
+    async def _whole(self, request: web.BaseRequest, exchange: Exchange, body: bytes) -> Answer:
+        answer: Answer | None
+        if request.method == hdrs.METH_PATCH:
+            answer = await self._together.whole(exchange, body)
+        else:
+            answer = await self._finish(lambda: _in_one_go(exchange, body))
+        if answer is None:
+            await self._say(request, exchange)
+            answer = await self._finish(exchange.finish)
+        return answer
 
     async def _receive(self, request: web.BaseRequest, exchange: Exchange) -> Answer:
         if request.headers.get(hdrs.EXPECT, "").lower() == "100-continue":
@@ -133,13 +151,15 @@ class Shell:
         try:
             await self._say(request, exchange)
             async for batch in batches(request.content):
+                if request.content.at_eof():
+                    return await self._finish(lambda batch=batch: exchange.last(batch))  # type: ignore[misc]
                 answer = await self._run(lambda batch=batch: exchange.write(batch))  # type: ignore[misc]
                 if answer is not None:
                     return answer
                 await self._say(request, exchange)
         except (*_CUT, TimeoutError):
             return await self._run(exchange.cut_short)
-        return await asyncio.get_running_loop().run_in_executor(self._finishing, exchange.finish)
+        return await self._finish(exchange.finish)
 
     async def _say(self, request: web.BaseRequest, exchange: Exchange) -> None:
         """Send what is to be said before the answer, to a client that can understand it."""
@@ -172,6 +192,9 @@ class Shell:
             answer.close()
         return response
 
+    async def _finish(self, function: Callable[[], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._finishing, function)
+
     async def _run(self, function: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._pool, function)
 
@@ -183,6 +206,15 @@ def _log(
     path = "/d/…" if request.path.startswith("/d/") else show(request.path)
     client = proxies.client(request.remote or "-", _headers(request))
     log.info("%s %s %s %d %.0f ms", client, request.method, path, response.status, seconds * 1000)
+
+
+def _in_one_go(exchange: Exchange, body: bytes) -> Answer | None:
+    """Return the answer, or None if there is something to be said before it."""
+    outcome = exchange.whole(body)
+    if isinstance(outcome, Promised):
+        outcome.done.exception()
+        return outcome.answer()
+    return exchange.finish() if outcome is None and not exchange.may_speak else outcome
 
 
 def _with_small_file_read(answer: Answer | None) -> Answer | None:
@@ -231,6 +263,16 @@ async def batches(content: StreamReader) -> AsyncIterator[bytes]:
         yield b"".join(gathered) if len(gathered) > 1 else gathered[0]
         gathered.clear()
         size = 0
+
+
+def _body_at_hand(request: web.BaseRequest) -> bytes:
+    """Return the whole body of a request if it came together with its head, else nothing."""
+    content = request.content
+    if not content.is_eof() or not request.body_exists or hdrs.EXPECT in request.headers:
+        return b""
+    if content.total_bytes > AT_ONCE or content.exception() is not None:
+        return b""
+    return content.read_nowait()
 
 
 def _left_in(content: StreamReader) -> bytes:

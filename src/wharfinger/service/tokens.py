@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import secrets
+import time
 from collections.abc import Callable, Collection
 from datetime import datetime, timedelta
 from typing import Final
@@ -21,6 +22,10 @@ from wharfinger.service.principals import Principal, check_scopes
 # A prefix by which secret scanners (and people) recognise what leaked.
 PREFIX: Final = "whf_"
 _MAX_NAME: Final = 255
+# Tokens that were looked up lately, and for how many seconds at most: a process that dies between
+# a revocation's commit and the moving of the epoch tells nobody.
+_REMEMBERED: Final = 1024
+_LONGEST: Final = 60.0
 
 
 class Tokens:
@@ -29,6 +34,8 @@ class Tokens:
     def __init__(self, catalog: Callable[[], Catalog], now: Callable[[], datetime]) -> None:
         self._catalog = catalog
         self._now = now
+        # By digest: the token, the epoch of before it was read, and until when it is believed.
+        self._known: dict[str, tuple[Token, int, float]] = {}
 
     def create(
         self,
@@ -78,7 +85,7 @@ class Tokens:
     def authenticate(self, secret: str) -> Principal | None:
         """Return who holds this secret, or None when it is unknown, revoked or expired."""
         digest = _digest(secret)
-        token = self._catalog().read(lambda connection: statements.by_digest(connection, digest))
+        token = self._find(digest)
         if token is None or (token.expires_at is not None and token.expires_at <= self._now()):
             return None
         return Principal(
@@ -87,6 +94,19 @@ class Tokens:
             collections=token.collections,
             expires_at=token.expires_at,
         )
+
+    def _find(self, digest: str) -> Token | None:
+        catalog = self._catalog()
+        epoch, moment = catalog.epoch, time.monotonic()
+        known = self._known.get(digest)
+        if known is not None and known[1] == epoch and moment < known[2]:
+            return known[0]
+        token = catalog.read(lambda connection: statements.by_digest(connection, digest))
+        if token is not None:
+            if len(self._known) >= _REMEMBERED:
+                self._known.clear()
+            self._known[digest] = (token, epoch, moment + _LONGEST)
+        return token
 
     def list(self) -> list[Token]:
         """Return all tokens, oldest first."""

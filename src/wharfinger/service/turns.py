@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
@@ -19,17 +19,16 @@ from wharfinger.errors import (
     OffsetMismatch,
     Rejected,
     TooLarge,
-    Unavailable,
     UploadTakenOver,
     WharfingerError,
 )
 from wharfinger.inspection import Inspection
 from wharfinger.protocol.tus_server import PARTIAL
+from wharfinger.service.at_hand import AtHand, Commit
 from wharfinger.service.collections import Collection
 from wharfinger.service.refusals import problem_of
 from wharfinger.service.whole_upload import Finisher, WholeUpload, pieces_of
-from wharfinger.stores import Part
-from wharfinger.stores.base import BUSY, LOCK_SECONDS, Buffer
+from wharfinger.stores.base import Buffer
 from wharfinger.units import MIB
 
 if TYPE_CHECKING:
@@ -40,6 +39,8 @@ REMEMBERED: Final = timedelta(days=1)
 # So much, or so long, may be lost when a request breaks together with its process.
 _COMMIT_BYTES: Final = 8 * MIB
 _COMMIT_SECONDS: Final = 0.5
+_DONE: Final[Future[bool]] = Future()
+_DONE.set_result(True)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -69,75 +70,6 @@ class House:
     check_growth: Callable[[Connection, Upload, int], None]
     refused: Callable[[Connection, Upload, WharfingerError], None]
     verdict: Callable[[StoredFile], StoredFile]
-
-
-class AtHand:
-    """What this process knows of an upload: the record, the staged file, how far it was written."""
-
-    def __init__(self, upload: Upload, part: Part, inspection: Inspection | None) -> None:
-        self.lock = threading.RLock()
-        self.part = part
-        self.turn = 0
-        self.gone = False
-        self.busy = 0
-        self.upload = upload
-        self.inspection = inspection
-        self.written = upload.offset
-        self.tentative = False
-        self.committed_at = time.monotonic()
-
-    @contextlib.contextmanager
-    def held(self) -> Iterator[None]:
-        """Hold the lock, which whoever completes the upload may have for as long as checks take.
-
-        Raises:
-            Unavailable: it was not to be had in two seconds.
-        """
-        if not self.lock.acquire(timeout=LOCK_SECONDS):
-            raise Unavailable(BUSY)
-        try:
-            yield
-        finally:
-            self.lock.release()
-
-    def reset(self, upload: Upload, inspection: Inspection | None) -> None:
-        """Believe the catalog: what was written beyond its offset counts for nothing."""
-        self.upload = upload
-        self.inspection = inspection
-        self.written = upload.offset
-        self.tentative = False
-        self.turn += 1
-
-    def take_back(self) -> None:
-        """Count nothing of what was written tentatively."""
-        if self.tentative:
-            self.written = self.upload.offset
-            self.tentative = False
-
-    def commit(self, catalog: Catalog, expires_at: datetime) -> None:
-        """Sync what was written and move the offset. Raises UploadTakenOver."""
-        self.committed_at = time.monotonic()
-        if self.written == self.upload.offset:
-            return
-        try:
-            self.part.sync()
-        except BaseException:
-            # The pages may be lost and count as clean: a second sync would succeed over them
-            # (fsync(2)). They come again, and whoever wrote them is done.
-            self.reset(self.upload, None)
-            raise
-        written = self.written
-        if not catalog.write(
-            lambda connection: statements.advance(connection, self.upload, written, expires_at)
-        ):
-            raise UploadTakenOver("A newer request goes on with this upload.")
-        self.upload = replace(self.upload, offset=written, expires_at=expires_at)
-
-    def let_go(self) -> None:
-        """Close the staged file, which stays where it is."""
-        with self.lock:
-            self.gone = True
-            self.part.close()
 
 
 class Turn:
@@ -238,8 +170,7 @@ class Turn:
                 if length is None:
                     self._check_room(hand.written + len(view))
                 room = len(view) if length is None else min(len(view), length - hand.written)
-                hand.part.write_at(view[:room], hand.written)
-                hand.written += room
+                hand.stage(view[:room])
                 if hand.inspection is not None and not hand.tentative:
                     self._judge(hand.inspection, bytes(view[:room]))
                 too_long = room < len(view)
@@ -261,13 +192,21 @@ class Turn:
         hand = self._at_hand
         with hand.lock:
             self._check()
-            if hand.tentative:
-                hand.tentative = False
-                if hand.inspection is not None:
-                    for piece in pieces_of(hand.part, hand.upload.offset, hand.written):
-                        self._judge(hand.inspection, piece)
+            self._judge_tentative()
             self._commit()
             return hand.upload
+
+    def keep_soon(self) -> Commit:
+        """Begin to do what `keep` does and let go; what is returned has its result."""
+        hand = self._at_hand
+        with hand.lock:
+            self._check()
+            self._judge_tentative()
+            hand.commit_soon(self._house.catalog(), self._house.expiry(hand.upload))
+            commit = hand.under_way or Commit(_DONE, hand.upload, b"")
+            hand.busy -= 1
+            self._open = False
+            return commit
 
     def forget(self) -> None:
         """Take back what was written tentatively: the upload stands where it stood."""
@@ -290,6 +229,7 @@ class Turn:
         with hand.lock:
             self._check()
             self._commit()
+            hand.sync()
             hand.upload = replace(hand.upload, length=hand.written)
             place = self._house.place(hand.upload.collection, hand.upload.link_id)
             # An inspection finishes once: if this fails, the next completion reads what is staged.
@@ -345,17 +285,27 @@ class Turn:
         if self._at_hand.gone or self._at_hand.turn != self._turn or not self._open:
             raise UploadTakenOver("A newer request goes on with this upload.")
 
-    def _check_generation(self) -> None:
+    def _judge_tentative(self) -> None:
         hand = self._at_hand
-        found = self._house.catalog().read(
-            lambda connection: statements.find(connection, hand.upload.id)
-        )
+        if hand.tentative:
+            hand.tentative = False
+            if hand.inspection is not None:
+                for piece in pieces_of(hand.part, hand.upload.offset, hand.written):
+                    self._judge(hand.inspection, piece)
+
+    def _check_generation(self) -> None:
+        hand, catalog = self._at_hand, self._house.catalog()
+        epoch = catalog.upload_epoch
+        if hand.seen == epoch:  # nobody has taken any upload over since
+            return
+        found = catalog.read(lambda connection: statements.find(connection, hand.upload.id))
         if (
             found is None
             or found.generation != hand.upload.generation
             or found.state is not UploadState.OPEN
         ):
             self._taken_over()
+        hand.seen = epoch
 
     def _taken_over(self) -> NoReturn:
         """Another process goes on with it: nothing that is known here is worth keeping."""

@@ -38,9 +38,10 @@ from wharfinger.errors import (
 from wharfinger.inspection import Inspection
 from wharfinger.names import judge
 from wharfinger.protocol.tus_server import PARTIAL
+from wharfinger.service.at_hand import AtHand, restored
 from wharfinger.service.collections import Collection
 from wharfinger.service.principals import Principal
-from wharfinger.service.turns import REMEMBERED, AtHand, House, Turn, check_size
+from wharfinger.service.turns import REMEMBERED, House, Turn, check_size
 from wharfinger.service.whole_upload import Finisher, pieces_of
 from wharfinger.stores import Part, Store
 from wharfinger.stores.base import LOCK_SECONDS
@@ -201,7 +202,7 @@ class Uploads:
         self._catalog().read(lambda connection: self._check_quota(connection, upload, held=held))
         if link_id is not None:  # what comes by it will be its owner's
             self._check_room_behind(upload, link_id)
-        part = self._store().begin_part(upload.id, length)
+        part, epoch = self._store().begin_part(upload.id, length), self._catalog().upload_epoch
         try:
             left_behind = self._catalog().write(
                 lambda connection: self._add(connection, upload, held=held)
@@ -212,12 +213,14 @@ class Uploads:
         for other in left_behind:
             self._let_go_of(other)
             self._store().delete_part(other)
-        self._keep_at_hand(AtHand(upload, part, self._inspection(upload)))
+        at_hand = AtHand(upload, part, self._inspection(upload))
+        at_hand.seen = epoch
+        self._keep_at_hand(at_hand)
         return upload
 
     def find(self, upload_id: str, asker: Principal | None) -> Upload:
         """Return an upload of the asker (None: whoever). Raises NotFound."""
-        upload = self._catalog().read(lambda connection: statements.find(connection, upload_id))
+        upload = self._known(upload_id)
         if upload is None or upload.expires_at <= self._now():
             raise NotFound
         if asker is not None and not (
@@ -234,6 +237,7 @@ class Uploads:
             UploadOver: it is complete, or was refused.
             Unavailable: it is being checked; ask again in a moment.
         """
+        epoch = self._catalog().upload_epoch
         found = self.find(upload_id, asker)
         if found.state is not UploadState.OPEN:
             raise UploadOver(f"The upload is {found.state.value}; it takes no more bytes.")
@@ -244,7 +248,9 @@ class Uploads:
             raise UploadOver("The upload has just ended.") from None
         with at_hand.held():
             if not at_hand.gone and at_hand.upload.generation == found.generation:
+                at_hand.seen = epoch
                 at_hand.turn += 1
+                at_hand.settle()
                 at_hand.take_back()
                 at_hand.commit(self._catalog(), self._expiry(at_hand.upload))
                 return Turn(self._house, at_hand)
@@ -384,6 +390,15 @@ class Uploads:
     def _expiry(self, upload: Upload) -> datetime:
         return min(self._now() + IDLE, upload.created_at + LONGEST)
 
+    def _known(self, upload_id: str) -> Upload | None:
+        """Return the record of an upload: as it is at hand if no other process can have moved it."""
+        catalog = self._catalog()
+        with self._choosing:
+            at_hand = self._at_hand.get(upload_id)
+        if at_hand is not None and at_hand.seen == catalog.upload_epoch and not at_hand.gone:
+            return at_hand.upload
+        return catalog.read(lambda connection: statements.find(connection, upload_id))
+
     def _at_hand_of(self, upload: Upload) -> AtHand:
         with self._choosing:
             found = self._at_hand.get(upload.id)
@@ -397,7 +412,7 @@ class Uploads:
 
     def _opened(self, upload: Upload) -> Part:
         """Return the staged file of an upload. Raises NotFound, UploadOver: its bytes are lost."""
-        part = self._store().open_part(upload.id)
+        part = restored(self._catalog(), self._store().open_part(upload.id), upload.id)
         if part.size < upload.offset:
             # What was acknowledged is not there: there is no offset that is true, and going on
             # would make a file with a hole.
@@ -447,7 +462,7 @@ class Uploads:
 
     def _bytes_of(self, upload: Upload) -> Iterator[bytes]:
         """Yield what an upload has, and nothing that is staged beyond its offset."""
-        part = self._store().open_part(upload.id)
+        part = self._opened(upload)
         try:
             size = 0
             for piece in pieces_of(part, 0, upload.offset):
@@ -471,6 +486,7 @@ class Uploads:
                 self._let_go_of(found.id)
                 raise UploadOver("The upload has just ended.")
             with at_hand.part.locked():  # whoever was writing is done, and sees the generation next
+                epoch = self._catalog().upload_epoch
                 moved = self._catalog().read(
                     lambda connection: statements.find(connection, found.id)
                 )
@@ -479,5 +495,6 @@ class Uploads:
                 raise UploadOver("The upload has just ended.")
             if moved.generation != mine.generation:
                 raise UploadTakenOver("A newer request goes on with this upload.")
+            at_hand.seen = epoch
             at_hand.reset(moved, self._inspection(moved) if moved.offset == 0 else None)
             return Turn(self._house, at_hand)

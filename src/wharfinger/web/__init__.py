@@ -6,7 +6,7 @@ every rule of HTTP are decided here and in `protocol`, so that three shells give
 """
 
 from wharfinger.web.answers import Answer, FileBody
-from wharfinger.web.exchange import Exchange, WebInterface
+from wharfinger.web.exchange import Exchange, Promised, WebInterface
 from wharfinger.web.requests import RequestHead
 
-__all__ = ["Answer", "Exchange", "FileBody", "RequestHead", "WebInterface"]
+__all__ = ["Answer", "Exchange", "FileBody", "Promised", "RequestHead", "WebInterface"]

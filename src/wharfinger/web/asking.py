@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias
 
@@ -55,18 +56,33 @@ class Interim:
     headers: HeaderPairs
 
 
+class Promise(Protocol):
+    """What a whole body is about to come to."""
+
+    @property
+    def done(self) -> Future[Any]:
+        """Has a result when there is one here."""
+        ...
+
+    def result(self) -> Any:
+        """Return what the sink's `finish` would have, or raise it."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Wanted:
     """A handler's wish for the body: where it goes, and what the answer is when it is whole.
 
     `refused` makes the answer to an error what the protocol wants it to be. `interims` returns
-    what is to be said meanwhile, each once; a shell that cannot say it never asks.
+    what is to be said meanwhile, each once; a shell that cannot say it never asks. `soon` does what
+    the sink's `finish` does without waiting for the disk, or returns None where that cannot be.
     """
 
     sink: Sink
     answer: Callable[[Any], Answer]
     refused: Callable[[Exception, Answer], Answer] | None = None
     interims: Callable[[], Sequence[Interim]] | None = None
+    soon: Callable[[], Promise | None] | None = None
 
 
 class JsonBody:

@@ -5,6 +5,9 @@
     answer = exchange.finish()
     exchange.abort()                     # the client is gone; nothing is kept
 
+A shell that has all of a small body when its request begins may do the three in one go
+(`whole`), and need not have a thread wait for the disk (`Promised`).
+
 Every error becomes an answer here; nothing is raised. The calls may come from different
 threads; a lock keeps an `abort` from closing a file that a `write` is still using.
 """
@@ -15,8 +18,10 @@ import logging
 import secrets
 import threading
 import time
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass, replace
+from typing import Any
 
 from wharfinger.errors import InternalError, MethodNotAllowed, Unavailable, WharfingerError
 from wharfinger.protocol.problems import problem
@@ -24,7 +29,7 @@ from wharfinger.service import Wharf
 from wharfinger.service.patience import Wait
 from wharfinger.web import routes, tus_handlers
 from wharfinger.web.answers import Answer, FileBody, empty_answer
-from wharfinger.web.asking import Asked, Interim, Wanted
+from wharfinger.web.asking import Asked, Interim, Promise, Wanted
 from wharfinger.web.cors import Cors
 from wharfinger.web.gate import Gate
 from wharfinger.web.intake import short_body
@@ -60,6 +65,14 @@ class WebInterface:
     def refusal(self, error: Exception, head: RequestHead) -> Answer:
         """Return the answer for an error that a shell met before or besides an exchange."""
         return self.cors.mark(head, error_answer(error, head))
+
+
+@dataclass(frozen=True, slots=True)
+class Promised:
+    """An answer that is there when `done` has a result, and then at once: an event loop may ask."""
+
+    done: Future[Any]
+    answer: Callable[[], Answer]
 
 
 class Exchange:
@@ -136,6 +149,44 @@ class Exchange:
         try:
             with self._busy:
                 return self._marked(self._wanted.answer(self._wanted.sink.finish()))
+        except Exception as error:  # noqa: BLE001 - as in begin
+            return self._refused(error)
+        finally:
+            self.abort()
+
+    def last(self, data: bytes | bytearray | memoryview) -> Answer:
+        """Take the last of the body and return the answer to the whole request."""
+        return self.write(data) or self.finish()
+
+    @property
+    def may_speak(self) -> bool:
+        """Whether there may be something to be said before the answer."""
+        return self._wanted is not None and self._wanted.interims is not None
+
+    def whole(self, data: bytes | bytearray | memoryview) -> Answer | Promised | None:
+        """Take a whole body in, judged by its head first; return the answer, or what has it soon.
+
+        None when there is more to do: what `interims` returns, then `finish`.
+        """
+        answer = self.begin() or self.write(data)
+        wanted = self._wanted
+        if answer is not None or wanted is None or wanted.soon is None:
+            return answer
+        if not self._interface.limiting.may_answer_at_once:
+            return None
+        try:
+            with self._busy:
+                promise = wanted.soon()
+        except Exception as error:  # noqa: BLE001 - as in begin
+            self.abort()
+            return self._refused(error)
+        if promise is None:
+            return None
+        return Promised(promise.done, lambda: self._kept(wanted, promise))
+
+    def _kept(self, wanted: Wanted, promise: Promise) -> Answer:
+        try:
+            return self._marked(wanted.answer(promise.result()))
         except Exception as error:  # noqa: BLE001 - as in begin
             return self._refused(error)
         finally:

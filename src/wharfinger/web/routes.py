@@ -83,6 +83,13 @@ ROUTES: Final = (
 )  # fmt: skip
 
 
+# Asked with every request, so they are split once: by the number of segments.
+_BY_LENGTH: Final[dict[int, list[tuple[Route, list[str]]]]] = {}
+for _route in ROUTES:
+    _split = _route.pattern.split("/")
+    _BY_LENGTH.setdefault(len(_split), []).append((_route, _split))
+
+
 def overridden(head: RequestHead) -> RequestHead:
     """Return the head of a request with the method that it means.
 
@@ -133,16 +140,13 @@ def _routes(path: str) -> Iterator[tuple[Route, Mapping[str, str]]]:
     if path.startswith(_UPLOADS):
         path = path.removesuffix("/")
     segments = path.split("/")
-    for route in ROUTES:
-        parameters = _match(route.pattern, segments)
+    for route, expected in _BY_LENGTH.get(len(segments), ()):
+        parameters = _match(expected, segments)
         if parameters is not None:
             yield route, parameters
 
 
-def _match(pattern: str, segments: list[str]) -> dict[str, str] | None:
-    expected = pattern.split("/")
-    if len(expected) != len(segments):
-        return None
+def _match(expected: list[str], segments: list[str]) -> dict[str, str] | None:
     parameters: dict[str, str] = {}
     for want, have in zip(expected, segments, strict=True):
         if want.startswith("{"):

@@ -191,7 +191,11 @@ def append(asked: Asked, door: Door, upload: Upload) -> Answer | Wanted:
     except BaseException:
         turn.close()
         raise
-    return Wanted(chunk, lambda arrived: _appended(asked, door, arrived))
+    return Wanted(
+        chunk,
+        lambda arrived: _appended(asked, door, arrived),
+        soon=chunk.finish_soon,
+    )
 
 
 def end(asked: Asked, door: Door, upload: Upload) -> Answer:

@@ -12,6 +12,7 @@ from wharfinger.catalog import Upload, UploadState
 from wharfinger.errors import ChecksumMismatch, NotFound, TooLarge
 from wharfinger.protocol.tus_server import PARTIAL, Checksum
 from wharfinger.service import StoredFile
+from wharfinger.service.at_hand import Commit
 from wharfinger.service.turns import Turn
 from wharfinger.web.doors import Door
 
@@ -25,6 +26,18 @@ class Arrived:
 
     upload: Upload
     stored: StoredFile | None
+
+
+class Keeping:
+    """What came is about to survive a power cut."""
+
+    def __init__(self, commit: Commit) -> None:
+        self._commit = commit
+        self.done = commit.done
+
+    def result(self) -> Arrived:
+        """Return what `Chunk.finish` does. Raises what became of it."""
+        return Arrived(self._commit.result(), None)
 
 
 class Chunk:
@@ -69,6 +82,14 @@ class Chunk:
             upload = replace(turn.upload, state=UploadState.COMPLETE, file_id=stored.id)
         self._gone = None
         return Arrived(upload, stored)
+
+    def finish_soon(self) -> Keeping | None:
+        """Begin to do what `finish` does, where that is no more than to keep what came."""
+        turn = self._turn
+        if self._gone is not None or turn.offset == turn.upload.length:
+            return None
+        self._verify()
+        return Keeping(turn.keep_soon())
 
     def abort(self) -> None:
         self._turn.close()
