@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import zipfile
 from pathlib import Path
 
 from support.command import wharf
@@ -13,9 +14,24 @@ def test_facts_are_printed(folder: Path) -> None:
     (folder / "a.png").write_bytes(PNG)
     digest = hashlib.sha256(PNG).hexdigest()
     ran = wharf("inspect", "a.png")
-    assert (ran.code, ran.text) == (0, f"a.png: image/png, {len(PNG)} bytes, {digest}\n")
+    assert (ran.code, ran.text) == (
+        0,
+        f"a.png: image/png, {len(PNG)} bytes, {digest}, 8 x 8 pixels\n",
+    )
     (record,) = wharf("inspect", "--json", "a.png").records
-    assert record == {"file": "a.png", "size": len(PNG), "type": "image/png", "sha256": digest}
+    facts = {"file": "a.png", "size": len(PNG), "type": "image/png", "sha256": digest}
+    assert record == {**facts, "width": 8, "height": 8, "frames": 1}
+
+
+def test_what_is_inside_is_told(folder: Path) -> None:
+    with zipfile.ZipFile("a.zip", "w") as archive:
+        archive.writestr("one.txt", "text")
+        archive.writestr("../two.txt", "text")
+    (folder / "b.csv").write_text("name,sum\nx,=1+1\n")
+    assert wharf("inspect", "a.zip").code == 8
+    assert wharf("inspect", "b.csv").text.endswith(", has formulas\n")
+    (record,) = wharf("inspect", "b.csv", "--policy", "documents", "--json").records
+    assert record["findings"] == ["formulas"]
 
 
 def test_stdin_is_judged(folder: Path) -> None:

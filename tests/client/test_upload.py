@@ -17,6 +17,7 @@ from support.content import HTML, JPEG, PNG
 from support.peer import Exchange, response, saying
 from support.processes import free_port
 from support.require import program
+from support.samples import png_of
 from wharfinger import Client, Policy, Progress
 from wharfinger.errors import (
     ActiveContent,
@@ -378,7 +379,7 @@ def test_an_error_status_is_an_error(status: int, peer: StartPeer) -> None:
 
 def test_progress_tells_of_both_stages(peer: StartPeer, folder: Path) -> None:
     events: list[Progress] = []
-    (folder / "a.png").write_bytes(PNG + bytes(600_000))
+    (folder / "a.png").write_bytes(png_of(600_077))
     send(
         "a.png",
         peer(CREATED).url,
@@ -388,7 +389,7 @@ def test_progress_tells_of_both_stages(peer: StartPeer, folder: Path) -> None:
     )
     stages = list(dict.fromkeys(event.stage for event in events))
     assert stages == ["checking", "connecting", "sending", "waiting", "done"]
-    assert events[-1].done == len(PNG) + 600_000
+    assert events[-1].done == 600_077
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""Small contents of many formats, built byte by byte from their specifications.
+"""Small contents of many formats: pictures as an encoder writes them, the rest byte by byte.
 
 What looks like malware is put together here at run time, never stored whole.
 """
@@ -8,16 +8,14 @@ from __future__ import annotations
 import struct
 import zlib
 
+from support.samples import image
+
 PHP = b"<?" + b"php system($_GET['c']); ?>"
 SCRIPT = b"<scr" + b"ipt>alert(1)</scr" + b"ipt>"
 HTML = b"<!DOCTYPE html>\n<html><body>" + SCRIPT + b"</body></html>\n"
 
-JPEG = b"\xff\xd8\xff\xe0\x00\x10JFIF\x00\x01\x01\x00\x00\x01\x00\x01\x00\x00\xff\xd9"
-PNG = b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR\x00\x00\x00\x01\x00\x00\x00\x01\x08\x00\x00\x00\x00"
-GIF = b"GIF89a\x01\x00\x01\x00\x80\x00\x00\x00\x00\x00\xff\xff\xff,\x00\x00\x00\x00;"
-WEBP = b"RIFF\x1a\x00\x00\x00WEBPVP8L\x0d\x00\x00\x00\x2f\x00\x00\x00"
-BMP = b"BM" + struct.pack("<IHHI", 58, 0, 0, 54) + struct.pack("<Iii", 40, 1, 1) + bytes(28)
-TIFF = b"II*\x00\x08\x00\x00\x00\x00\x00"
+# Whole pictures, which decode.
+JPEG, PNG, GIF, WEBP, BMP, TIFF = map(image, ("JPEG", "PNG", "GIF", "WEBP", "BMP", "TIFF"))
 ICO = b"\x00\x00\x01\x00\x01\x00\x10\x10\x00\x00\x01\x00\x20\x00"
 PDF = b"%PDF-1.7\n%\xe2\xe3\xcf\xd3\n1 0 obj\n<< >>\nendobj\n"
 SVG = b'<svg xmlns="http://www.w3.org/2000/svg"><circle r="1"/></svg>'

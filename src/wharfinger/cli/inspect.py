@@ -14,6 +14,7 @@ from wharfinger.errors import EXIT_SOME_FAILED, WharfingerError
 from wharfinger.units import show_size
 
 if TYPE_CHECKING:
+    from wharfinger.inspection import Details
     from wharfinger.policy import Policy
 
 
@@ -43,10 +44,31 @@ def command(
             output.fail(error, subject=file)
             failures.append(error)
             continue
+        record = {"file": file, "size": facts.size, "type": facts.type, "sha256": facts.sha256}
         output.emit(
-            {"file": file, "size": facts.size, "type": facts.type, "sha256": facts.sha256},
-            f"{names.show(file, limit=4096)}: {facts.type}, {show_size(facts.size)}, {facts.sha256}",
+            {**record, **facts.details.describe()},
+            f"{names.show(file, limit=4096)}: {facts.type}, {show_size(facts.size)}, "
+            f"{facts.sha256}{_about(facts.details)}",
         )
     if not failures:
         return 0
     return failures[0].exit_code if len(failures) == len(files) else EXIT_SOME_FAILED
+
+
+def _about(details: Details) -> str:
+    """Return what is in a file, as the end of its line."""
+    told = []
+    if details.width is not None:
+        told.append(f"{details.width} x {details.height} pixels")
+    for count, what in (
+        (details.frames if details.frames != 1 else None, "frames"),
+        (details.pages, "pages"),
+        (details.members, "members"),
+    ):
+        if count is not None:
+            told.append(f"{count} {what}")
+    if details.unpacked is not None:
+        told.append(f"{show_size(details.unpacked)} unpacked")
+    if details.findings:
+        told.append(f"has {', '.join(details.findings)}")
+    return "".join(f", {one}" for one in told)

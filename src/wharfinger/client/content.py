@@ -99,11 +99,11 @@ class Content:
         if self.length is None:
             self.inspection = inspection
             return
+        from wharfinger.client.looking import judged
+
         meter.enter("checking", total=self.length)
-        for block in self.blocks():
-            inspection.feed(block)
-            meter.add(len(block))
-        self.sha256 = inspection.finish()[1].sha256
+        facts = judged(self, inspection, policy, name=self.name, type=self.type, count=meter.add)
+        self.sha256 = facts.sha256
 
     def blocks(self, start: int = 0, length: int | None = None) -> Iterator[bytes | memoryview]:
         """Yield the bytes, exactly `length` of them from `start` where their number is known.
@@ -142,7 +142,7 @@ class Content:
     def _on_disk(self) -> io.FileIO | io.BufferedReader | None:
         """Return the content as an open file of the operating system, if it is one."""
         if isinstance(self.source, Path):
-            return self._open(self.source)
+            return self.opened(self.source)
         # Other classes may give away a descriptor whose bytes are not theirs: gzip does.
         file = self.source
         if not isinstance(file, (io.FileIO, io.BufferedReader)) or self.length is None:
@@ -150,7 +150,8 @@ class Content:
         exact = type(file) in {io.FileIO, io.BufferedReader}
         return file if exact and stat.S_ISREG(os.fstat(file.fileno()).st_mode) else None
 
-    def _open(self, path: Path) -> io.FileIO:
+    def opened(self, path: Path) -> io.FileIO:
+        """Return a file of this content, open for reading. Raises LocalFileError."""
         try:
             return io.FileIO(path)
         except OSError as error:
@@ -181,7 +182,7 @@ class Content:
                     cancelling.check()
                     yield view[at : at + _PIECE]
             elif isinstance(self.source, Path):
-                with self._open(self.source) as file:
+                with self.opened(self.source) as file:
                     self._check(file)
                     file.seek(start)
                     yield from self._read(file, count)
