@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import bz2
 import io
+import itertools
 import lzma
 from collections.abc import Callable
 from typing import TypeAlias
 
 import pytest
 
-from support.archives import Item, gz, noise, tar_file, tar_of, xz_with_dictionary, zip_of
+from support.archives import MIB, Item, gz, noise, tar_file, tar_of, xz_with_dictionary, zip_of
 from support.walked import told, walked
 from wharfinger.errors import TooComplex
 from wharfinger.inspection.archives.compressed import Inflater
+from wharfinger.inspection.archives.counting import Count
+from wharfinger.inspection.archives.xz_headers import XZ_HEADERS, xz_window
 from wharfinger.inspection.content import examine
 from wharfinger.policy import Policy
 
@@ -109,15 +112,62 @@ def test_many_streams_that_hold_next_to_nothing_are_too_many() -> None:
 
 def test_xz_gets_the_memory_that_its_largest_preset_needs() -> None:
     assert told(xz_with_dictionary(26)) == []  # 64 MiB
-    with pytest.raises(TooComplex, match="more than 66 MiB of memory") as raised:
+    assert told(zip_of(Item("a.xz", xz_with_dictionary(26)))) == []
+    with pytest.raises(TooComplex, match=r"more than 80\.0 MiB of memory") as raised:
         told(xz_with_dictionary(27))
     assert raised.value.what == "memory"
 
 
-def test_inside_an_archive_xz_gets_what_it_needs_by_itself() -> None:
-    assert told(zip_of(Item("a.xz", lzma.compress(TEXT)))) == []
-    with pytest.raises(TooComplex):
-        told(zip_of(Item("a.xz", xz_with_dictionary(26))))
+def test_decoders_inside_one_another_share_their_memory() -> None:
+    count = Count(Policy(), 1)
+    outer = count.kept(itertools.repeat(bytes(MIB), 200), 64 * MIB)
+    assert sum(len(next(outer)) for _ in range(100)) == 100 * MIB
+    inner = count.kept(itertools.repeat(bytes(MIB)), 64 * MIB)
+    assert sum(len(next(inner)) for _ in range(16)) == 16 * MIB
+    with pytest.raises(TooComplex) as raised:
+        next(inner)
+    assert raised.value.what == "memory"
+    # What a decoder kept is free again once it has ended.
+    assert sum(1 for _ in outer) == 100
+    assert sum(1 for _ in count.kept(itertools.repeat(bytes(MIB), 80), 80 * MIB)) == 80
+
+
+def filtered(filters: list[dict[str, int]]) -> bytes:
+    packed = lzma.compress(b"x", lzma.FORMAT_XZ, filters=filters)
+    return packed[:XZ_HEADERS]
+
+
+@pytest.mark.parametrize(
+    ("headers", "window"),
+    [
+        pytest.param(lzma.compress(b"x", preset=6), 8 * MIB, id="as usual"),
+        pytest.param(lzma.compress(b"x", preset=9), 64 * MIB, id="the largest preset"),
+        pytest.param(lzma.compress(b""), 0, id="no block"),
+        pytest.param(
+            filtered([{"id": lzma.FILTER_LZMA2, "dict_size": 3 * MIB}]), 3 * MIB, id="odd size"
+        ),
+        pytest.param(
+            filtered(
+                [
+                    {"id": lzma.FILTER_DELTA, "dist": 4},
+                    {"id": lzma.FILTER_X86},
+                    {"id": lzma.FILTER_LZMA2, "dict_size": MIB},
+                ]
+            ),
+            MIB,
+            id="behind other filters",
+        ),
+        # Section 3.1: size of the header, flags with both sizes, 200 packed and 5 unpacked.
+        pytest.param(
+            bytes(12) + b"\x02\xc0\xc8\x01\x05\x21\x01\x10", MIB, id="with the sizes of the block"
+        ),
+        pytest.param(bytes(12) + b"\x02\x00\x03\x01\x00", 64 * MIB, id="without LZMA2"),
+        pytest.param(bytes(12) + b"\x02\x00\x21\x01", 64 * MIB, id="cut short"),
+        pytest.param(xz_with_dictionary(31), 64 * MIB, id="more than may be"),
+    ],
+)
+def test_the_window_of_xz_is_read_from_its_header(headers: bytes, window: int) -> None:
+    assert xz_window(headers) == window
 
 
 def test_the_decoder_asks_for_input_when_it_has_none() -> None:

@@ -58,5 +58,5 @@ def _is_table(name: str) -> bool:
 
 def _data(stream: Stream, place: Place, size: int) -> Iterator[bytes]:
     for piece in stream.portion(size):
-        place.count.bytes(len(piece))
+        place.count.add(len(piece))
         yield piece

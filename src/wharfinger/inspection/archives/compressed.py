@@ -12,19 +12,19 @@ import zlib
 from collections.abc import Callable, Iterator
 from typing import Final, NamedTuple, Protocol
 
-from wharfinger.errors import TooComplex
+from wharfinger.inspection.archives.counting import too_much_memory
 from wharfinger.inspection.archives.place import Damaged, Place
 from wharfinger.inspection.archives.reading import PIECE, Stream
+from wharfinger.inspection.archives.xz_headers import XZ_HEADERS, xz_window
 from wharfinger.units import MIB
 
 __all__ = ["COMPRESSED", "Decoder", "Inflater", "decoded", "unpacked"]
 
 # Small, because what a decoder has not used yet is copied with each call.
 _INPUT: Final = 32 * 1024
-# What `xz -9` needs, and inside other archives what `xz` needs by itself: more than one may be
-# at work there at the same time.
-_XZ_MEMORY: Final = 66 * MIB
-_XZ_MEMORY_INSIDE: Final = 10 * MIB
+_XZ: Final = "application/x-xz"
+# liblzma's own structures, and as much again.
+_BESIDES_THE_WINDOW: Final = MIB
 
 
 class Decoder(Protocol):
@@ -70,16 +70,17 @@ class _Format(NamedTuple):
     decoder: Callable[[int], Decoder]
 
 
-def _xz(depth: int) -> Decoder:
-    return lzma.LZMADecompressor(lzma.FORMAT_XZ, _XZ_MEMORY_INSIDE if depth else _XZ_MEMORY)
+def _xz(window: int) -> Decoder:
+    # Later blocks may ask for another window: not for a larger one.
+    return lzma.LZMADecompressor(lzma.FORMAT_XZ, window + _BESIDES_THE_WINDOW)
 
 
 COMPRESSED: Final = {
     "application/gzip": _Format(b"\x1f\x8b\x08", lambda _: Inflater(16 + zlib.MAX_WBITS)),
     "application/x-bzip2": _Format(b"BZh", lambda _: bz2.BZ2Decompressor()),
-    "application/x-xz": _Format(b"\xfd7zXZ\0", _xz),
+    _XZ: _Format(b"\xfd7zXZ\0", _xz),
 }
-"""Media type: how its streams begin, and what decodes one of them at a depth."""
+"""Media type: how its streams begin, and what decodes one of them with a window."""
 
 
 def unpacked(media_type: str, stream: Stream, place: Place) -> Iterator[bytes]:
@@ -92,9 +93,10 @@ def unpacked(media_type: str, stream: Stream, place: Place) -> Iterator[bytes]:
     known = COMPRESSED[media_type]
     streams = held = 0
     while True:
-        decoder = known.decoder(place.depth)
-        for piece in decoded(decoder, stream):
-            place.count.bytes(len(piece))
+        window = xz_window(stream.peek(XZ_HEADERS)) if media_type == _XZ else 0
+        decoder = known.decoder(window)
+        for piece in place.count.kept(decoded(decoder, stream), window):
+            place.count.add(len(piece))
             held += len(piece)
             yield piece
         streams += 1
@@ -123,12 +125,7 @@ def decoded(decoder: Decoder, stream: Stream) -> Iterator[bytes]:
         except lzma.LZMAError as error:
             # The text is Python's own (Modules/_lzmamodule.c); there is no number.
             if "Memory usage limit" in str(error):
-                raise TooComplex(
-                    f"An xz file needs more than {_XZ_MEMORY // MIB} MiB of memory to be unpacked "
-                    f"({_XZ_MEMORY_INSIDE // MIB} MiB inside another archive).",
-                    what="memory",
-                    limit=_XZ_MEMORY,
-                ) from error
+                raise too_much_memory() from error
             raise Damaged("Its compressed bytes are damaged.") from error
         except (OSError, zlib.error) as error:
             raise Damaged("Its compressed bytes are damaged.") from error

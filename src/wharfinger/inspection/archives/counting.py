@@ -1,22 +1,26 @@
 """`Count`: what an archive and the archives in it hold so far, and where the limits end it.
 
-One count goes through all layers: a bomb in layers is as large as the sum of its layers.
+One count goes through all layers: a bomb in layers is as large as the sum of its layers, and
+decoders that keep much of what they gave out (LZMA's windows) share one allowance of memory.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Final
 
 from wharfinger.errors import TooComplex
 from wharfinger.policy import Policy
 from wharfinger.units import MIB, show_size
 
-__all__ = ["Count"]
+__all__ = ["Count", "too_much_memory"]
 
 # Up to here a high ratio is no harm: a log or an empty table is packed 1000 : 1 now and then.
 _FREE_OF_RATIO: Final = 16 * MIB
 # More layers than any limit should allow: each takes its place on the interpreter's stack.
 _DEEPEST: Final = 16
+# Room for what `xz -9` keeps (64 MiB), and for the usual 8 MiB in two layers around it.
+_MOST_MEMORY: Final = 80 * MIB
 # Compressed files may consist of many streams; beyond the first ones they must hold something,
 # else 20 bytes of input are worth the work of starting a decoder.
 _LEAST_PER_STREAM: Final = 1024
@@ -29,12 +33,13 @@ class Count:
     `unpacked` is in bytes, of every layer that is unpacked anew.
     """
 
-    __slots__ = ("_entries", "_limits", "_size", "members", "unpacked")
+    __slots__ = ("_entries", "_kept", "_limits", "_size", "members", "unpacked")
 
     def __init__(self, limits: Policy, size: int) -> None:
         self._limits = limits
         self._size = size
         self._entries = 0
+        self._kept = 0
         self.members = 0
         self.unpacked = 0
 
@@ -84,7 +89,7 @@ class Count:
                 limit=ratio,
             )
 
-    def bytes(self, size: int) -> None:
+    def add(self, size: int) -> None:
         """Count bytes that were unpacked.
 
         Raises:
@@ -115,3 +120,33 @@ class Count:
                 what="depth",
                 limit=deepest,
             )
+
+    def kept(self, pieces: Iterator[bytes], window: int) -> Iterator[bytes]:
+        """Pass on what a decoder gives out that keeps the last `window` bytes of it.
+
+        Memory that was asked for and never filled is none: small files say that they need the
+        window of the preset they were packed with.
+
+        Raises:
+            TooComplex: with those around it the decoder keeps more than is allowed.
+        """
+        own = 0
+        try:
+            for piece in pieces:
+                grown = min(window, own + len(piece)) - own
+                own += grown
+                self._kept += grown
+                if self._kept > _MOST_MEMORY:
+                    raise too_much_memory()
+                yield piece
+        finally:
+            self._kept -= own
+
+
+def too_much_memory() -> TooComplex:
+    """Return the error for more memory than decoders may take."""
+    return TooComplex(
+        f"Unpacking takes more than {show_size(_MOST_MEMORY)} of memory.",
+        what="memory",
+        limit=_MOST_MEMORY,
+    )

@@ -120,7 +120,7 @@ def _member(
     size = _size(header, records)
     holes = _real_size(header, records, size, stream) - size
     place.count.announced(max(holes, 0) + (0 if counted else size))
-    place.count.bytes(max(holes, 0))
+    place.count.add(max(holes, 0))
     yield Entry(name, _data(stream, place, size, counted=counted))
     stream.exactly(-size % BLOCK)
 
@@ -153,5 +153,5 @@ def _decimal(text: str) -> int:
 def _data(stream: Stream, place: Place, size: int, *, counted: bool) -> Iterator[bytes]:
     for piece in stream.portion(size):
         if not counted:
-            place.count.bytes(len(piece))
+            place.count.add(len(piece))
         yield piece

@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 
 from wharfinger.inspection.archives.place import Damaged
 
-__all__ = ["BLOCK", "Header", "parse_header", "parse_number", "parse_records"]
+__all__ = ["BLOCK", "Header", "is_header", "parse_header", "parse_number", "parse_records"]
 
 BLOCK: Final = 512
 _ENCODING: Final = ("utf-8", "surrogateescape")
@@ -23,6 +23,18 @@ class Header(NamedTuple):
     size: int
     kind: bytes
     block: bytes
+
+
+def is_header(block: bytes) -> bool:
+    """Return whether a block is the header of a tar archive: its checksum says so."""
+    # Most other content has something else than digits there.
+    if len(block) < BLOCK or block[148:156].strip(b"01234567 \0"):
+        return False
+    try:
+        parse_header(block)
+    except Damaged:
+        return False
+    return True
 
 
 def parse_header(block: bytes) -> Header:

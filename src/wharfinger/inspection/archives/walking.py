@@ -18,9 +18,11 @@ from wharfinger.inspection.archives.counting import Count
 from wharfinger.inspection.archives.place import UNREADABLE, Damaged, Entry, Place, Report
 from wharfinger.inspection.archives.reading import Stream, pieces_of
 from wharfinger.inspection.archives.tar import tar_entries
+from wharfinger.inspection.archives.tar_headers import BLOCK, is_header
 from wharfinger.inspection.archives.zip_in_order import zip_entries_in_order
 from wharfinger.inspection.archives.zips import zip_entries
-from wharfinger.inspection.detection import HEAD_SIZE, detect
+from wharfinger.inspection.detection import HEAD_SIZE
+from wharfinger.inspection.signatures import signature_type
 from wharfinger.policy import Policy
 from wharfinger.units import MIB
 
@@ -125,7 +127,7 @@ class Walk:
     ) -> Iterator[tuple[str, Iterator[bytes]]]:
         content = Stream(_told(unpacked(kind, packed, place), place))
         head = content.peek(HEAD_SIZE)
-        if detect(head, complete=len(head) < HEAD_SIZE).type == _TAR:
+        if _kind("", head) == _TAR:
             yield from self._archive(_TAR, content, place, counted=True)
             for _ in content.rest():
                 pass
@@ -160,12 +162,13 @@ class Walk:
 
 def _kind(media_type: str, head: bytes) -> str:
     """Return the archive format of content, or whatever else it is."""
-    if media_type.startswith(("image/", "audio/", "video/", "font/", "text/")):
+    if not head or media_type.startswith(("image/", "audio/", "video/", "font/", "text/")):
         return media_type
     # Whatever document it is otherwise.
     if head.startswith(_ZIP_MAGIC):
         return _ZIP
-    return detect(head, complete=len(head) < HEAD_SIZE).type
+    # Signatures alone: whether a member is text or markup would take a hundred times as long.
+    return signature_type(head) or (_TAR if is_header(head[:BLOCK]) else media_type)
 
 
 def _told(items: Iterator[_Item], place: Place) -> Iterator[_Item]:

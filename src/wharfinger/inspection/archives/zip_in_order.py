@@ -78,7 +78,7 @@ class _Tally:
     def over(self, pieces: Iterator[bytes], place: Place) -> Iterator[bytes]:
         """Pass pieces on, counted."""
         for piece in pieces:
-            place.count.bytes(len(piece))
+            place.count.add(len(piece))
             self.crc32 = zlib.crc32(piece, self.crc32)
             self.unpacked += len(piece)
             yield piece
@@ -151,7 +151,7 @@ def _skipped(header: _Header, stream: Stream, place: Place) -> bool:
     if header.sizes_follow:
         raise Damaged(f"Nothing tells where the member {shown!r} ends.")
     for piece in stream.portion(header.packed):
-        place.count.bytes(len(piece))
+        place.count.add(len(piece))
     return True
 
 

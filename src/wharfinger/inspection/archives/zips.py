@@ -14,6 +14,7 @@ from typing import BinaryIO, Final
 from wharfinger.inspection.archives.member_names import MemberNames
 from wharfinger.inspection.archives.place import UNREADABLE, Damaged, Entry, Place
 from wharfinger.inspection.archives.reading import PIECE
+from wharfinger.inspection.archives.xz_headers import LARGEST_WINDOW
 from wharfinger.inspection.zip_directory import (
     BadZip,
     Directory,
@@ -31,6 +32,7 @@ __all__ = ["directory_of", "is_folder", "tell_kind", "zip_entries"]
 
 # Nothing, compressed: 2 bytes of deflate, 14 of bzip2. Some writers treat folders so.
 _NOTHING_PACKED: Final = 32
+_LZMA: Final = 14
 
 
 def zip_entries(file: BinaryIO, size: int, place: Place) -> Iterator[Entry]:
@@ -117,8 +119,10 @@ def _apart(file: BinaryIO, directory: Directory, place: Place) -> list[Member]:
 def _content(file: BinaryIO, member: Member, place: Place) -> Iterator[bytes]:
     try:
         # The size that is announced is compared there; the limit only has to lie beyond it.
-        for piece in open_member(file, member, limit=member.unpacked + PIECE):
-            place.count.bytes(len(piece))
+        pieces = open_member(file, member, limit=member.unpacked + PIECE)
+        window = min(member.unpacked, LARGEST_WINDOW) if member.method == _LZMA else 0
+        for piece in place.count.kept(pieces, window):
+            place.count.add(len(piece))
             yield piece
     except UnreadableMember as error:
         place.tell(UNREADABLE, f"{error} It is {_shown(member)}.")
