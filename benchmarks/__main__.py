@@ -24,6 +24,7 @@ from benchmarks import (
     delivering,
     fetching,
     flask_delivery,
+    inspecting,
     offload,
     patching,
     peers,
@@ -76,6 +77,7 @@ def measure(plan: Plan, folder: Path) -> list[Row]:
     scratch = folder / "scratch"
     scratch.mkdir()
     rows: list[Row] = []
+    _collect(rows, inspecting.rows(plan))
     with ExitStack() as running:
         peer, secure = running.enter_context(peers.nginx(folder / "nginx", root))
         sink = running.enter_context(peers.sink())

@@ -8,6 +8,7 @@ written by hand from the development half alone: the holdout half was never look
 
 from __future__ import annotations
 
+import contextlib
 import fnmatch
 import functools
 import hashlib
@@ -77,12 +78,20 @@ def families() -> dict[str, Family]:
     return found
 
 
-@functools.cache
 def samples() -> tuple[Sample, ...]:
     """Return the corpus; where it cannot be gathered the test is skipped, in CI it fails."""
+    found = gathered()
+    require(found, "the package index cannot be reached, and the corpus is not in the cache")
+    assert found is not None
+    return found
+
+
+@functools.cache
+def gathered() -> tuple[Sample, ...] | None:
+    """Return the corpus, gathered now if it is not in the cache; None where that fails."""
     folder = _gathered()
-    require(folder, "the package index cannot be reached, and the corpus is not in the cache")
-    assert folder is not None
+    if folder is None:
+        return None
     seen: set[str] = set()
     found: list[Sample] = []
     for sample in (*_from_packages(folder), *_from_debian()):
@@ -169,9 +178,7 @@ def _gathered() -> Path | None:
         unpacked = Path(temporary) / "corpus"
         unpacked.mkdir()
         _unpack(sources, unpacked)
-        # Two runs at the same time make the same; the second one finds the name taken.
-        if not folder.exists():
-            unpacked.rename(folder)
+        _publish(unpacked, folder)
     return folder
 
 
@@ -195,9 +202,14 @@ def _download(sources: Path, cache: Path) -> bool:
             )
         except (subprocess.CalledProcessError, subprocess.TimeoutExpired):
             return False
-        if not sources.exists():
-            got.rename(sources)
+        _publish(got, sources)
     return True
+
+
+def _publish(made: Path, place: Path) -> None:
+    # Two runs at the same time make the same; the second one finds the name taken.
+    with contextlib.suppress(OSError):
+        made.rename(place)
 
 
 def _unpack(sources: Path, folder: Path) -> None:
