@@ -249,6 +249,7 @@ class Job:
             self._verify(facts, offer, digests)
             if isinstance(body, DecodedBody) and self.rules.sha256 is None:
                 body.verify()
+            facts = self._looked_into(facts, self._judged_name(name), claimed)
             return self._finished(answer, offer, facts, name)
 
     def _readable(
@@ -388,6 +389,20 @@ class Job:
             url=answer.url.shown,
             length_verified=answer.body.exact or bool(offer.digests) or bool(self.rules.sha256),
         )
+
+    def _looked_into(self, facts: Facts, name: str | None, claimed: str) -> Facts:
+        """Judge the whole content as a policy of the caller asks for, before it appears.
+
+        What goes to a stream is out already, and only its bytes were judged.
+        """
+        policy = self.rules.policy
+        if policy is None or not policy.check_content or not self.sink.scatters or not facts.size:
+            return facts
+        from wharfinger.client.looking import looked_into, reading
+
+        self.meter.enter("checking", total=facts.size)
+        with reading(self.sink.read_at, facts.size) as file:
+            return looked_into(file, facts, policy, name=name, type=claimed or None)
 
     def _writer(self, offer: heads.Offer, *, there: int) -> Callable[[Sequence[Buffer]], None]:
         """Return what writes cleared bytes; the first `there` of them are on disk already."""

@@ -4,19 +4,26 @@ from __future__ import annotations
 
 import contextlib
 import io
+import os
 import tempfile
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, cast
+from typing import TYPE_CHECKING, BinaryIO, Final, cast
+
+from wharfinger.units import KIB
 
 if TYPE_CHECKING:
+    from _typeshed import WriteableBuffer
+
     from wharfinger.checking import Checker
     from wharfinger.client.content import Content
     from wharfinger.inspection import Buffer, Facts, Inspection
     from wharfinger.policy import Policy
 
-__all__ = ["judged", "looked_into"]
+__all__ = ["judged", "looked_into", "reading"]
+
+_BUFFER: Final = 64 * KIB
 
 
 def judged(
@@ -57,6 +64,41 @@ def looked_into(
 ) -> Facts:
     """Return what a look at the whole content adds to the facts. Raises Rejected."""
     return _checker().check(file, facts, policy=policy, name=name, type=type)
+
+
+def reading(read_at: Callable[[memoryview, int], int], size: int) -> BinaryIO:
+    """Return as a file of so many bytes what a function fills a buffer with, from any place."""
+    return io.BufferedReader(_Anywhere(read_at, size), _BUFFER)
+
+
+class _Anywhere(io.RawIOBase):
+    """A file that is read from any place."""
+
+    def __init__(self, read_at: Callable[[memoryview, int], int], size: int) -> None:
+        self._read_at = read_at
+        self._size = size
+        self._at = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        start = {os.SEEK_SET: 0, os.SEEK_CUR: self._at, os.SEEK_END: self._size}[whence]
+        self._at = start + offset
+        return self._at
+
+    def tell(self) -> int:
+        return self._at
+
+    def readinto(self, buffer: WriteableBuffer) -> int:
+        with memoryview(buffer).cast("B") as view:
+            rest = view[: max(self._size - self._at, 0)]
+            count = self._read_at(rest, self._at) if rest else 0
+        self._at += count
+        return count
 
 
 def _seekable(
