@@ -30,9 +30,18 @@ def gradient(size: tuple[int, int] = (8, 8), mode: str = "RGB") -> Image.Image:
     return image.convert(mode)
 
 
+def noise(kind: str, size: tuple[int, int], **options: object) -> bytes:
+    """Return a picture that packs badly."""
+    file = io.BytesIO()
+    Image.effect_noise(size, 90).convert("RGB").save(file, kind, **options)
+    return file.getvalue()
+
+
 def animation(kind: str, frames: Sequence[Image.Image], **options: object) -> bytes:
     file = io.BytesIO()
-    frames[0].save(file, kind, save_all=True, append_images=list(frames[1:]), **options)
+    # Copies: Pillow leaves settings of one format in an image that it has written.
+    first, *rest = (frame.copy() for frame in frames)
+    first.save(file, kind, save_all=True, append_images=rest, **options)
     return file.getvalue()
 
 
@@ -75,7 +84,7 @@ def segment(marker: int, data: bytes) -> bytes:
 
 def jpeg(*extra: bytes, size: tuple[int, int] = (8, 8), **options: object) -> bytes:
     """Return a JPEG with more segments behind its first bytes."""
-    whole = picture("JPEG", size, **options)
+    whole = picture("JPEG", size, "RGB", **options)
     return whole[:2] + b"".join(extra) + whole[2:]
 
 

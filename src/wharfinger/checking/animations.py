@@ -47,18 +47,20 @@ def write_gif(
     count = 0
     for drawn in _drawn(frames):
         count += 1
-        still, see_through = _with_palette(drawn.image)
+        still, see_through = _with_palette(drawn.image, spare=drawn.clear)
         encoded = io.BytesIO()
-        still.save(encoded, "GIF")
+        still.save(encoded, "GIF", interlace=False)
         data = encoded.getvalue()
         source = Source(io.BytesIO(data), len(data))
-        block = next(b for b in gif.blocks(source) if b.kind == gif.IMAGE)
+        found = {block.label or block.kind: block for block in gif.blocks(source)}
+        block = found[gif.IMAGE]
         # The colours of the still picture become those of the frame.
         bits = data[10] & 7
         colours = data[gif.HEADER : gif.HEADER + gif.colours(data[10])]
-        flags = (_CLEAR if drawn.clear else _LEAVE) << 2 | see_through
+        flags = (_CLEAR if drawn.clear else _LEAVE) << 2 | drawn.clear
         delay = min(round(drawn.duration / 10), _MOST_DELAY)
-        index = _TRANSPARENT_INDEX if see_through else 0
+        # Pillow leaves out colours that nothing uses, and counts the others anew.
+        index = data[found[gif.CONTROL].start + 6] if see_through else _TRANSPARENT_INDEX
         output.write(b"\x21\xf9\x04" + struct.pack("<BHBB", flags, delay, index, 0))
         place = struct.pack("<HHHHB", *drawn.place, *drawn.image.size, 0x80 | bits)
         output.write(b"\x2c" + place + colours + data[block.start + 10 : block.end])
@@ -102,18 +104,34 @@ def _has_holes(image: Image.Image) -> bool:
     return cast("tuple[int, int]", image.getchannel("A").getextrema())[0] <= _HALF
 
 
-def _with_palette(image: Image.Image) -> tuple[Image.Image, bool]:
-    """Return the image with at most 256 colours; the last one is "transparent" if one is."""
+def _with_palette(image: Image.Image, *, spare: bool) -> tuple[Image.Image, bool]:
+    """Return the image with at most 256 colours, and whether one of them is "transparent".
+
+    With `spare` the last one is left for that: readers clear a frame's place to the colour
+    that it calls transparent, even if it has none.
+    """
     holes = _has_holes(image)
-    plain = image.convert("RGB").quantize(_TRANSPARENT_INDEX if holes else 256)
+    plain = _few_colours(image.convert("RGB"), _TRANSPARENT_INDEX if spare else 256)
     if holes:
         mask = image.getchannel("A").point([255] * (_HALF + 1) + [0] * (255 - _HALF))
         colours = (plain.getpalette() or [])[: _TRANSPARENT_INDEX * 3]
         plain.putpalette(colours + [0] * (256 * 3 - len(colours)))
         plain.paste(_TRANSPARENT_INDEX, mask=mask)
-        # All 256 colours are written, so that the last one has its place.
         plain.info = {"transparency": _TRANSPARENT_INDEX}
     return plain, holes
+
+
+def _few_colours(image: Image.Image, most: int) -> Image.Image:
+    """Return the image with a palette: the very colours where there are few, else the nearest."""
+    colours = image.getcolors(most)
+    if colours is None:
+        return image.quantize(most)
+    # Sorted, so that the old order, in which anything may be written, is lost.
+    found = sorted(cast("tuple[int, int, int]", colour) for _, colour in colours)
+    palette = Image.new("P", (1, 1))
+    flat = [part for colour in found for part in colour]
+    palette.putpalette(flat + list(found[0]) * (256 - len(found)))
+    return image.quantize(palette=palette, dither=Image.Dither.NONE)
 
 
 def write_apng(output: BinaryIO, frames: Iterable[Frame], count: int, loop: int) -> int:

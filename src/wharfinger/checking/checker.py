@@ -188,7 +188,8 @@ class Checker:
                 raise ContentDamaged(f"The {label} cannot be written anew.", finding=_DAMAGED)
             digest = files.copy(held.fileno(), length, rewrite())
             frames = _count(told, "frames") or facts.details.frames
-            details = replace(facts.details, frames=frames)
+            # What was found behind the end of the old image is not there any more.
+            details = replace(facts.details, frames=frames, findings=())
             return replace(facts, size=length, sha256=digest, details=details)
 
     def _pdf(self, file: BinaryIO, facts: Facts, policy: Policy) -> Facts:
