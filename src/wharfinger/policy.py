@@ -87,7 +87,8 @@ FINDINGS: Final[Mapping[str, str]] = {
     "macros": "programs inside an office document",
     "scripts": "scripts or event handlers inside a PDF, SVG or other XML document",
     "launch": "a PDF that starts programs or opens other files",
-    "external-references": "XML that declares entities or fetches from elsewhere",
+    "external-references": "XML that declares entities or fetches from elsewhere, or an office "
+    "document that opens another from the network",
     "external-links": "an office document that fetches from elsewhere",
     "embedded-objects": "objects of other programs inside an office document",
     "embedded-files": "files attached to a PDF",

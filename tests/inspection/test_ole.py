@@ -29,7 +29,7 @@ def _type(data: bytes) -> str:
         ("PowerPoint Document", "application/vnd.ms-powerpoint"),
         ("__properties_version1.0", "application/vnd.ms-outlook"),
         ("Workbooks", _UNDECIDED),
-        ("EncryptedPackage", _UNDECIDED),
+        ("EncryptedPackage", "application/encrypted"),
     ],
 )
 def test_the_streams_of_the_root_tell_the_document(stream: str, expected: str) -> None:

@@ -10,12 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from support.ole_files import ole_file
-from wharfinger.errors import ContentRefused, UnsafeArchive
+from wharfinger.errors import ContentMismatch, ContentRefused, TypeNotAllowed, UnsafeArchive
 from wharfinger.inspection.content import examine
 from wharfinger.inspection.documents import look
 from wharfinger.inspection.findings import Findings
 from wharfinger.inspection.ole import read_directory
 from wharfinger.inspection.ole_streams import Streams
+from wharfinger.inspection.stream import Inspection
 from wharfinger.policy import Policy
 
 WORD = "application/msword"
@@ -194,6 +195,42 @@ def test_a_policy_that_names_old_documents_refuses_macros_and_passwords() -> Non
         examine(io.BytesIO(data), len(data), policy=policy, name="a.xls")
     data = HONEST["Word"][0]
     assert examine(io.BytesIO(data), len(data), policy=policy, name="a.doc")[0] == WORD
+
+
+LOCKED = ole_file({"EncryptedPackage": bytes(20_000), "EncryptionInfo": b"\4\0\4\0"})
+
+
+@pytest.mark.parametrize("name", ["a.docx", "a.xlsx", "a.pptm", "a.xlsb", None])
+def test_a_document_of_today_behind_a_password_is_told_where_any_type_is_taken(
+    name: str | None,
+) -> None:
+    media_type, details = examine(
+        io.BytesIO(LOCKED), len(LOCKED), policy=Policy.anything(), name=name
+    )
+    assert (media_type, details.findings) == ("application/encrypted", ("encrypted",))
+    strict = Policy(refuse=["encrypted"])
+    with pytest.raises(UnsafeArchive, match="without its password"):
+        examine(io.BytesIO(LOCKED), len(LOCKED), policy=strict, name=name)
+
+
+def test_its_head_passes_although_the_directory_lies_behind_it() -> None:
+    inspection = Inspection(Policy.anything(), name="a.docx")
+    assert inspection.feed(LOCKED) == (LOCKED,)
+    assert inspection.finish()[1].type == "application/encrypted"
+
+
+def test_a_policy_for_documents_says_that_it_is_encrypted() -> None:
+    with pytest.raises(TypeNotAllowed, match="An encrypted Office document is not accepted"):
+        examine(io.BytesIO(LOCKED), len(LOCKED), policy=Policy.documents(), name="a.docx")
+
+
+def test_another_old_file_is_no_document_of_today() -> None:
+    other = ole_file({"VisioDocument": bytes(20_000)})
+    with pytest.raises(ContentMismatch, match="OLE compound file"):
+        examine(io.BytesIO(other), len(other), policy=Policy.anything(), name="a.docx")
+    data = HOSTILE["macros of Word"][0]
+    with pytest.raises(ContentMismatch, match="Word 97 document"):
+        examine(io.BytesIO(data), len(data), policy=Policy.anything(), name="a.docx")
 
 
 def test_a_stream_is_read_whole_and_no_more() -> None:

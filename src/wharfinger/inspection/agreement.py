@@ -28,6 +28,7 @@ from wharfinger.inspection.media_types import (
     kinds_of_claim,
     kinds_of_extension,
 )
+from wharfinger.inspection.ole import ENCRYPTED_TYPE, OLE_TYPE
 from wharfinger.inspection.words import with_article
 from wharfinger.policy import Policy
 
@@ -149,6 +150,9 @@ def _agrees(kind: Kind, found: Detected, *, empty: bool) -> bool:
         return found.text and (ANY_TEXT in kind.accepts or kind.family is Family.TEXT)
     if found.type == kind.type or found.type in kind.accepts:
         return True
+    if found.undecided and ENCRYPTED_TYPE in kind.accepts:
+        # A docx behind a password is an OLE file; the whole file will tell.
+        return True
     known = kind_of_type(found.type)
     if known is not None and kind.type in known.isa:
         return True
@@ -169,6 +173,8 @@ def _is_wider(wide: Kind, kind: Kind) -> bool:
 def _precise(policy: Policy, found: Detected, kind: Kind | None) -> str:
     known = kind_of_type(found.type)
     if kind is not None:
+        if found.type in {OLE_TYPE, ENCRYPTED_TYPE} and ENCRYPTED_TYPE in kind.accepts:
+            return ENCRYPTED_TYPE
         wider = known is not None and kind.type in known.isa and not found.text
         named = kind_of_type(kind.type) is kind
         if wider or not named or found.type == _SVG:

@@ -11,6 +11,7 @@ from typing import Final
 
 from wharfinger.inspection.markup import inner_active, leading_markup
 from wharfinger.inspection.media_types import KINDS, UNKNOWN_TYPE
+from wharfinger.inspection.ole import OLE_TYPE
 from wharfinger.inspection.signatures import signature_type
 from wharfinger.inspection.text import read_text, text_format
 
@@ -35,7 +36,8 @@ class Detected:
     something would run it: HTML, SVG, scripts, programs, documents with macros. `text`
     says that the whole head is text. `inner` is the media type of active content that
     stands further inside a text or a raster image, or "". `loose` marks HTML whose first
-    tag is one that Markdown begins with as well.
+    tag is one that Markdown begins with as well. `undecided` is an OLE file whose directory
+    does not lie in the head.
     """
 
     type: str
@@ -43,6 +45,7 @@ class Detected:
     text: bool = False
     inner: str = ""
     loose: bool = False
+    undecided: bool = False
 
 
 UNKNOWN: Final = Detected(UNKNOWN_TYPE)
@@ -62,7 +65,12 @@ def detect(head: bytes, *, complete: bool) -> Detected:
     media_type = signature_type(head)
     if media_type:
         inner = inner_active(head.lower()) if media_type in _RASTER else ""
-        return Detected(media_type, active=media_type in ACTIVE_TYPES, inner=inner)
+        return Detected(
+            media_type,
+            active=media_type in ACTIVE_TYPES,
+            inner=inner,
+            undecided=media_type == OLE_TYPE and not complete,
+        )
     probe, valid = read_text(head, complete=complete)
     lead = leading_markup(probe)
     if lead is not None:

@@ -7,7 +7,7 @@ from typing import BinaryIO, Final
 from wharfinger.inspection import office, ole_documents, open_document
 from wharfinger.inspection.facts import Details
 from wharfinger.inspection.findings import Findings
-from wharfinger.inspection.ole import OLE_TYPE
+from wharfinger.inspection.ole import ENCRYPTED_TYPE, OLE_TYPE
 from wharfinger.inspection.ole_streams import Streams
 from wharfinger.inspection.package_parts import Parts
 
@@ -18,7 +18,13 @@ _OOXML: Final = "application/vnd.openxmlformats-officedocument"
 _WITH_MACROS: Final = ".macroenabled.12"
 _OPEN_DOCUMENT: Final = "application/vnd.oasis.opendocument."
 _OLE: Final = frozenset(
-    {OLE_TYPE, "application/msword", "application/vnd.ms-excel", "application/vnd.ms-powerpoint"}
+    {
+        OLE_TYPE,
+        ENCRYPTED_TYPE,
+        "application/msword",
+        "application/vnd.ms-excel",
+        "application/vnd.ms-powerpoint",
+    }
     | {"application/vnd.ms-outlook"}
 )
 

@@ -103,6 +103,8 @@ _S, _X, _H = Family.SCRIPT, Family.EXECUTABLE, Family.MARKUP
 _OOXML = "application/vnd.openxmlformats-officedocument"
 _ZIP = "application/zip"
 _OLE = "application/x-ole-storage"
+# What libmagic calls it. Only its password tells which kind of document is inside.
+_LOCKED = "application/encrypted"
 _XML = "application/xml"
 _JSON = "application/json"
 
@@ -129,13 +131,13 @@ KINDS: Final[tuple[Kind, ...]] = (
     _kind("application/postscript", "PostScript document", _D, ".ps .eps", "application/eps image/x-eps"),
     _kind("application/rtf", "RTF document", _D, ".rtf", "text/rtf application/x-rtf"),
     _kind(_OOXML, "Office document", _D, isa=_ZIP),
-    _kind(f"{_OOXML}.wordprocessingml.document", "Word document", _D, ".docx .dotx", f"{_OOXML}.wordprocessingml.template", accepts=_OOXML, isa=f"{_ZIP} {_OOXML}"),
-    _kind(f"{_OOXML}.spreadsheetml.sheet", "Excel workbook", _D, ".xlsx .xltx", f"{_OOXML}.spreadsheetml.template", accepts=_OOXML, isa=f"{_ZIP} {_OOXML}"),
-    _kind(f"{_OOXML}.presentationml.presentation", "PowerPoint presentation", _D, ".pptx .ppsx .potx", f"{_OOXML}.presentationml.slideshow {_OOXML}.presentationml.template", accepts=_OOXML, isa=f"{_ZIP} {_OOXML}"),
-    _kind("application/vnd.ms-word.document.macroenabled.12", "Word document with macros", _D, ".docm .dotm", "application/vnd.ms-word.template.macroenabled.12", accepts=f"{_OOXML} {_OOXML}.wordprocessingml.document", isa=_ZIP, active=True),
-    _kind("application/vnd.ms-excel.sheet.macroenabled.12", "Excel workbook with macros", _D, ".xlsm .xltm .xlam", "application/vnd.ms-excel.template.macroenabled.12 application/vnd.ms-excel.addin.macroenabled.12", accepts=f"{_OOXML} {_OOXML}.spreadsheetml.sheet", isa=_ZIP, active=True),
-    _kind("application/vnd.ms-excel.sheet.binary.macroenabled.12", "Excel binary workbook", _D, ".xlsb", accepts=f"{_OOXML} {_OOXML}.spreadsheetml.sheet", isa=_ZIP, active=True),
-    _kind("application/vnd.ms-powerpoint.presentation.macroenabled.12", "PowerPoint presentation with macros", _D, ".pptm .ppsm .potm .ppam", "application/vnd.ms-powerpoint.slideshow.macroenabled.12 application/vnd.ms-powerpoint.template.macroenabled.12 application/vnd.ms-powerpoint.addin.macroenabled.12", accepts=f"{_OOXML} {_OOXML}.presentationml.presentation", isa=_ZIP, active=True),
+    _kind(f"{_OOXML}.wordprocessingml.document", "Word document", _D, ".docx .dotx", f"{_OOXML}.wordprocessingml.template", accepts=f"{_OOXML} {_LOCKED}", isa=f"{_ZIP} {_OOXML}"),
+    _kind(f"{_OOXML}.spreadsheetml.sheet", "Excel workbook", _D, ".xlsx .xltx", f"{_OOXML}.spreadsheetml.template", accepts=f"{_OOXML} {_LOCKED}", isa=f"{_ZIP} {_OOXML}"),
+    _kind(f"{_OOXML}.presentationml.presentation", "PowerPoint presentation", _D, ".pptx .ppsx .potx", f"{_OOXML}.presentationml.slideshow {_OOXML}.presentationml.template", accepts=f"{_OOXML} {_LOCKED}", isa=f"{_ZIP} {_OOXML}"),
+    _kind("application/vnd.ms-word.document.macroenabled.12", "Word document with macros", _D, ".docm .dotm", "application/vnd.ms-word.template.macroenabled.12", accepts=f"{_OOXML} {_OOXML}.wordprocessingml.document {_LOCKED}", isa=_ZIP, active=True),
+    _kind("application/vnd.ms-excel.sheet.macroenabled.12", "Excel workbook with macros", _D, ".xlsm .xltm .xlam", "application/vnd.ms-excel.template.macroenabled.12 application/vnd.ms-excel.addin.macroenabled.12", accepts=f"{_OOXML} {_OOXML}.spreadsheetml.sheet {_LOCKED}", isa=_ZIP, active=True),
+    _kind("application/vnd.ms-excel.sheet.binary.macroenabled.12", "Excel binary workbook", _D, ".xlsb", accepts=f"{_OOXML} {_OOXML}.spreadsheetml.sheet {_LOCKED}", isa=_ZIP, active=True),
+    _kind("application/vnd.ms-powerpoint.presentation.macroenabled.12", "PowerPoint presentation with macros", _D, ".pptm .ppsm .potm .ppam", "application/vnd.ms-powerpoint.slideshow.macroenabled.12 application/vnd.ms-powerpoint.template.macroenabled.12 application/vnd.ms-powerpoint.addin.macroenabled.12", accepts=f"{_OOXML} {_OOXML}.presentationml.presentation {_LOCKED}", isa=_ZIP, active=True),
     _kind("application/vnd.oasis.opendocument.text", "OpenDocument text", _D, ".odt .ott", "application/vnd.oasis.opendocument.text-template", isa=_ZIP),
     _kind("application/vnd.oasis.opendocument.spreadsheet", "OpenDocument spreadsheet", _D, ".ods .ots", "application/vnd.oasis.opendocument.spreadsheet-template", isa=_ZIP),
     _kind("application/vnd.oasis.opendocument.presentation", "OpenDocument presentation", _D, ".odp .otp", "application/vnd.oasis.opendocument.presentation-template", isa=_ZIP),
@@ -143,6 +145,7 @@ KINDS: Final[tuple[Kind, ...]] = (
     _kind("application/vnd.oasis.opendocument.formula", "OpenDocument formula", _D, ".odf", isa=_ZIP),
     _kind("application/epub+zip", "EPUB book", _D, ".epub", isa=_ZIP),
     _kind(_OLE, "OLE compound file", _D, "", "application/x-cfb application/cdfv2"),
+    _kind(_LOCKED, "encrypted Office document", _D, isa=_OLE),
     _kind("application/msword", "Word 97 document", _D, ".doc", accepts=_OLE, isa=_OLE),
     _kind("application/vnd.ms-excel", "Excel 97 workbook", _D, ".xls", accepts=_OLE, isa=_OLE),
     _kind("application/vnd.ms-powerpoint", "PowerPoint 97 presentation", _D, ".ppt .pps", accepts=_OLE, isa=_OLE),

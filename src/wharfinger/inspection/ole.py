@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from typing import BinaryIO, Final, NamedTuple
 
 __all__ = [
+    "ENCRYPTED_TYPE",
     "OLE_TYPE",
     "AllocationTable",
     "Entry",
@@ -21,6 +22,8 @@ __all__ = [
 ]
 
 OLE_TYPE: Final = "application/x-ole-storage"
+# A document of today (docx, xlsx, ...) behind a password ([MS-OFFCRYPTO] 1.3.3).
+ENCRYPTED_TYPE: Final = "application/encrypted"
 # Names of streams ([MS-DOC] 2.1, [MS-XLS] 2.1, [MS-PPT] 2.1, [MS-OXMSG] 2.2).
 _STREAM_TYPES: Final[dict[str, str]] = {
     "WordDocument": "application/msword",
@@ -28,6 +31,7 @@ _STREAM_TYPES: Final[dict[str, str]] = {
     "Book": "application/vnd.ms-excel",
     "PowerPoint Document": "application/vnd.ms-powerpoint",
     "__properties_version1.0": "application/vnd.ms-outlook",
+    "EncryptedPackage": ENCRYPTED_TYPE,
 }
 # {000C1084-0000-0000-C000-000000000046}, ...82 and ...86: the class of the root entry of an
 # installer, and of the transforms and patches that are applied to one.
