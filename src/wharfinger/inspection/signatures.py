@@ -14,7 +14,7 @@ from wharfinger.inspection import containers, mpeg, programs
 from wharfinger.inspection.ole import ole_type
 from wharfinger.inspection.zips import zip_type
 
-__all__ = ["signature_type"]
+__all__ = ["FORMATS", "signature_type"]
 
 
 class Signature(NamedTuple):
@@ -63,7 +63,7 @@ def _flash(head: bytes) -> str:
 
 
 _ISOBMFF: Final = "ISO/IEC 14496-12 section 4.3, the ftyp box; MP4RA list of brands"
-_FORMATS: Final[tuple[Signature, ...]] = (
+FORMATS: Final[tuple[Signature, ...]] = (
     Signature(b"\xff\xd8\xff", "image/jpeg", "ITU-T T.81 annex B, SOI and the next marker"),
     Signature(b"\x89PNG\r\n\x1a\n", "image/png", "W3C PNG section 5.2"),
     Signature(b"GIF87a", "image/gif", "GIF87a specification"),
@@ -145,7 +145,7 @@ _FORMATS: Final[tuple[Signature, ...]] = (
 
 def _by_first_byte() -> tuple[tuple[Signature, ...], ...]:
     rows: list[list[Signature]] = [[] for _ in range(256)]
-    for signature in _FORMATS:
+    for signature in FORMATS:
         rows[signature.magic[0]].append(signature)
     # The catch-all rows (a magic of one byte and a check) come last.
     return tuple(tuple(sorted(row, key=lambda s: len(s.magic) == 1)) for row in rows)
