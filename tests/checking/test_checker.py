@@ -323,16 +323,17 @@ def test_a_deadline_is_at_least_a_second() -> None:
 
 
 def test_the_memory_of_the_program_that_asks_stays_flat(checker: Checker, tmp_path: Path) -> None:
-    path = tmp_path / "large.png"
-    path.write_bytes(p.picture("PNG", (6000, 6000), compress_level=1))
+    path = tmp_path / "large.jpg"
+    with path.open("wb") as large:
+        p.gradient((60, 40)).resize((6000, 4000)).save(large, "JPEG")
     facts = Facts(size=path.stat().st_size, type="", sha256="")
     policy = Policy(types="images", reencode=True)
     with path.open("rb") as file, Process(os.getpid()).memory_growth_below(32 * MIB):
-        made = (tmp_path / "new.png").open("wb")
+        made = (tmp_path / "new.jpg").open("wb")
         with made:
             found = checker.check(file, facts, policy=policy, rewrite=lambda: made)
     assert found.details.width == 6000
-    assert (tmp_path / "new.png").stat().st_size == found.size
+    assert (tmp_path / "new.jpg").stat().st_size == found.size
 
 
 def test_an_image_that_grows_beyond_measure_when_written_anew_is_refused(
@@ -340,11 +341,11 @@ def test_an_image_that_grows_beyond_measure_when_written_anew_is_refused(
 ) -> None:
     monkeypatch.setattr("wharfinger.checking.checker._ROOM", 1000)
     monkeypatch.setattr("wharfinger.checking.checker._MOST_GROWTH", 1)
-    # Coarse pixels are not written as coarsely again.
-    coarse = p.noise("JPEG", (400, 400), quality=1)
+    # Numbers of colours become the colours themselves.
+    numbered = p.noise("PNG", (400, 400), "P")
     made: list[io.BytesIO] = []
-    with pytest.raises(TooLarge, match=f"more than {len(coarse)} bytes when it is written anew"):
-        judge(checker, coarse, Policy(types=JPEG, reencode=True), lambda: kept(made))
+    with pytest.raises(TooLarge, match=f"more than {len(numbered)} bytes when it is written anew"):
+        judge(checker, numbered, Policy(types=PNG, reencode=True), lambda: kept(made))
     assert made == []
 
 

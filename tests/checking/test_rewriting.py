@@ -389,7 +389,7 @@ def test_a_profile_that_cannot_be_read_is_left_out(checker: Checker) -> None:
 
 @pytest.mark.parametrize("quality", [30, 70, 85, 95])
 def test_a_jpeg_written_anew_is_about_as_large_and_as_good(checker: Checker, quality: int) -> None:
-    data = p.noise("JPEG", (300, 300), quality=quality)
+    data = p.noise("JPEG", (300, 300), "RGB", quality=quality)
     _, kept = write(checker, data, ANEW)
     assert kept is not None
     assert 0.7 < len(kept) / len(data) < 2

@@ -30,10 +30,10 @@ def gradient(size: tuple[int, int] = (8, 8), mode: str = "RGB") -> Image.Image:
     return image.convert(mode)
 
 
-def noise(kind: str, size: tuple[int, int], **options: object) -> bytes:
+def noise(kind: str, size: tuple[int, int], mode: str = "RGB", **options: object) -> bytes:
     """Return a picture that packs badly."""
     file = io.BytesIO()
-    Image.effect_noise(size, 90).convert("RGB").save(file, kind, **options)
+    Image.effect_noise(size, 90).convert(mode).save(file, kind, **options)
     return file.getvalue()
 
 

@@ -93,7 +93,7 @@ def rewrite(request: Request) -> Message:
         open(descriptor, "r+b", closefd=False) as output,
         _readable(request, file, media_type) as image,
     ):
-        job = _Job(request, image, output, request.flag("reencode"))
+        job = _Job(request, image, cast("BinaryIO", output), request.flag("reencode"))
         try:
             written = _strip(job, media_type) if not job.anew else None
             if written is None:
