@@ -11,7 +11,7 @@ import pytest
 
 from support.command import environment
 from support.services import blobs_on_disk, make_wharf
-from wharfinger.errors import NotReady
+from wharfinger.errors import Infected, NotReady
 from wharfinger.service import FileState
 from wharfinger.testing import WordScanner
 
@@ -97,7 +97,7 @@ def test_what_is_infected_is_never_read_whenever_the_process_dies(
     with make_wharf(tmp_path, scanner=WordScanner(b"evil")) as wharf:
         wharf.checking.run()
         assert wharf.info(file_id).state is FileState.REFUSED
-        with pytest.raises(NotReady):
+        with pytest.raises(Infected):
             wharf.open_file(file_id)
         assert [
             path for path in blobs_on_disk(tmp_path) if path.parent.parent.name == "files"

@@ -120,7 +120,7 @@ def test_what_is_found_later_withdraws_the_file_and_its_upload(tmp_path: Path) -
         assert wharf.uploads.find(upload_id, None).state == "refused"
         with pytest.raises(UploadOver):
             wharf.uploads.take(upload_id)
-        with pytest.raises(NotReady, match="The scanner found 'Bad'"):
+        with pytest.raises(Infected, match="The scanner found 'Bad'"):
             wharf.open_file(file_id)
         assert soon(lambda: blobs_on_disk(tmp_path) == [])
         assert told(wharf) == ["file.received", "file.refused"]

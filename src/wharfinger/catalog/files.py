@@ -166,22 +166,6 @@ def staged_ids(connection: Connection, ids: Sequence[str]) -> set[str]:
     )
 
 
-def in_state(
-    connection: Connection,
-    states: Iterable[FileState],
-    *,
-    collection: str | None = None,
-    since: datetime | None = None,
-) -> list[StoredFile]:
-    """Return the files in these states, oldest first."""
-    statement = select(files).where(files.c.state.in_([state.value for state in states]))
-    if collection is not None:
-        statement = statement.where(files.c.collection == collection)
-    if since is not None:
-        statement = statement.where(files.c.created_at >= to_millis(since))
-    return [_record(row) for row in connection.execute(statement.order_by(files.c.seq))]
-
-
 def overdue(connection: Connection, now: datetime, limit: int) -> list[str]:
     """Return the ids of live files whose time has come."""
     return list(

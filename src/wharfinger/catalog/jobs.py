@@ -12,24 +12,43 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import Connection, Row, delete, func, insert, or_, select, update
+from sqlalchemy import Connection, Row, delete, func, insert, literal, or_, select, update
 
-from wharfinger.catalog.records import Job, JobKind, to_millis
-from wharfinger.catalog.tables import jobs
+from wharfinger.catalog.records import FileState, Job, JobKind, to_millis
+from wharfinger.catalog.tables import files, jobs
 
 _FREE: Final = jobs.c.worker.is_(None)
 
 
-def enqueue(connection: Connection, file_ids: Iterable[str], kind: JobKind, at: datetime) -> None:
-    """Have files checked from this moment on; one that waits for the same already keeps its place."""
-    for file_id in file_ids:
-        waiting = select(jobs.c.seq).where(
-            jobs.c.file_id == file_id, jobs.c.kind == kind.value, jobs.c.parked.is_(False)
-        )
-        if connection.execute(waiting).first() is None:
-            connection.execute(
-                insert(jobs).values(file_id=file_id, kind=kind.value, next_at=to_millis(at))
-            )
+def enqueue(connection: Connection, file_id: str, kind: JobKind, at: datetime) -> None:
+    """Have a file checked from this moment on."""
+    connection.execute(insert(jobs).values(file_id=file_id, kind=kind.value, next_at=to_millis(at)))
+
+
+def enqueue_all(
+    connection: Connection,
+    states: Iterable[FileState],
+    kind: JobKind,
+    at: datetime,
+    *,
+    collection: str | None = None,
+    since: datetime | None = None,
+) -> int:
+    """Have every file in these states checked; return how many did not wait for that already."""
+    waiting = select(jobs.c.seq).where(
+        jobs.c.file_id == files.c.id, jobs.c.kind == kind.value, jobs.c.parked.is_(False)
+    )
+    chosen = (
+        select(files.c.id, literal(kind.value), literal(to_millis(at)))
+        .where(files.c.state.in_([state.value for state in states]), ~waiting.exists())
+        .order_by(files.c.seq)
+    )
+    if collection is not None:
+        chosen = chosen.where(files.c.collection == collection)
+    if since is not None:
+        chosen = chosen.where(files.c.created_at >= to_millis(since))
+    columns = ["file_id", "kind", "next_at"]
+    return connection.execute(insert(jobs).from_select(columns, chosen)).rowcount
 
 
 def lease(connection: Connection, worker: str, now: datetime, until: datetime) -> Job | None:

@@ -63,6 +63,7 @@ def show(*, what: str | None, collection: str | None, data: str | None, config: 
 
 
 def _lines(policy: Policy) -> Iterator[str]:
+    from wharfinger.checking import pdf
     from wharfinger.inspection import describe_type
     from wharfinger.policy import FINDINGS
 
@@ -87,6 +88,8 @@ def _lines(policy: Policy) -> Iterator[str]:
         f"archives: at most {policy.max_members} members, {show_size(policy.max_unpacked)} "
         f"unpacked, {policy.max_ratio} times their size, {policy.max_depth} deep"
     )
+    if policy.permits("application/pdf") and not pdf.available():
+        yield "PDFs: judged by their bytes alone; pip install 'wharfinger[pdf]' looks for scripts"
     for heading, refused in (("refused", True), ("told in the record, and accepted", False)):
         words = [word for word in FINDINGS if (word in policy.refuse) is refused]
         if words:

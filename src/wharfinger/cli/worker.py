@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import click
 
@@ -20,7 +21,15 @@ from wharfinger.cli import output, service
 )
 @service.data_options
 @click.option("--once", is_flag=True, help="Do what waits now, then end.")
-def command(*, data: str | None, config: str | None, once: bool) -> None:
+@click.option(
+    "--threads",
+    type=click.IntRange(1, 64),
+    default=2,
+    show_default=True,
+    metavar="N",
+    help="Files that are checked at the same time.",
+)
+def command(*, data: str | None, config: str | None, once: bool, threads: int) -> None:
     """Do jobs."""
     settings = service.existing(service.load(data=data, config=config))
     with service.installed():
@@ -32,7 +41,11 @@ def command(*, data: str | None, config: str | None, once: bool) -> None:
     with Wharf(settings.wharf) as wharf:
         if not once:
             output.note("Checking files; Ctrl-C ends it.")
-        done = wharf.checking.run(until_idle=once, stop=stop)
+        with ThreadPoolExecutor(threads, thread_name_prefix="wharfinger-worker") as pool:
+            running = [
+                pool.submit(wharf.checking.run, until_idle=once, stop=stop) for _ in range(threads)
+            ]
+            done = sum(future.result() for future in running)
         waiting, parked = wharf.checking.counts()
     record = {"done": done, "waiting": waiting, "parked": parked}
     text = f"{done} checks done, {waiting} wait."

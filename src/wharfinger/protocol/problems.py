@@ -166,6 +166,8 @@ def _fields(error: WharfingerError) -> list[tuple[str, str]]:
             return [("Allow", ", ".join(error.allowed))]
         case RangeNotSatisfiable():
             return [("Content-Range", f"bytes */{error.length}"), ("Accept-Ranges", "bytes")]
+        case NotReady():
+            return [("Retry-After", str(_RETRY_AFTER_SECONDS))]
         case _ if error.http_status == _UNAVAILABLE and error.retryable:
             return [("Retry-After", str(_RETRY_AFTER_SECONDS))]
         case _:

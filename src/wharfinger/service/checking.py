@@ -14,7 +14,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor, wait
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from datetime import datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Final
@@ -123,10 +123,10 @@ class Checking:
             case Passed() | Held(again=False):
                 return None
             case Held():
-                job_statements.enqueue(connection, [stored.id], JobKind.CHECK, now + _SOON)
+                job_statements.enqueue(connection, stored.id, JobKind.CHECK, now + _SOON)
                 return None
             case Unjudged(future):
-                job_statements.enqueue(connection, [stored.id], JobKind.CHECK, now)
+                job_statements.enqueue(connection, stored.id, JobKind.CHECK, now)
                 if future is None:
                     return None
                 until = now + timedelta(seconds=self.settings.deadline)
@@ -134,10 +134,15 @@ class Checking:
 
     def go_on(self, stored: StoredFile, job: Job | None, judgement: Judgement) -> None:
         """Settle a recorded file when its judgement comes."""
-        if job is not None and isinstance(judgement, Unjudged) and judgement.future is not None:
-            judgement.future.add_done_callback(
-                lambda future: self._settle(stored, job, future.result)
-            )
+        if job is None or not isinstance(judgement, Unjudged) or judgement.future is None:
+            return
+        lease = job
+
+        def settle(future: Future[Passed | Held]) -> None:
+            if not future.cancelled():  # else this process ends, and another one does the job
+                self._settle(stored, lease, future.result)
+
+        judgement.future.add_done_callback(settle)
 
     def verdict(self, stored: StoredFile) -> StoredFile:
         """Return the record once the file is checked, or as it is when that takes too long.
@@ -194,17 +199,15 @@ class Checking:
         now = self._now()
 
         def enqueue(connection: Connection) -> int:
-            count = 0
-            for states, kind in (
-                ((FileState.READY,), JobKind.RESCAN),
-                ((FileState.HELD, FileState.FAILED), JobKind.CHECK),
-            ):
-                found = file_statements.in_state(
-                    connection, states, collection=collection, since=since
+            return sum(
+                job_statements.enqueue_all(
+                    connection, states, kind, now, collection=collection, since=since
                 )
-                job_statements.enqueue(connection, [one.id for one in found], kind, now)
-                count += len(found)
-            return count
+                for states, kind in (
+                    ((FileState.READY,), JobKind.RESCAN),
+                    ((FileState.HELD, FileState.FAILED), JobKind.CHECK),
+                )
+            )
 
         return self._catalog().write(enqueue)
 

@@ -37,6 +37,8 @@ _CLOCK_SLACK: Final = timedelta(minutes=2)
 _OPTIONAL: Final = {
     "aiohttp": "the stand-alone server: pip install 'wharfinger[server]'",
     "Flask": "the Flask extension: pip install 'wharfinger[flask]'",
+    "pikepdf": "scripts and programs in PDFs, else judged by their bytes alone: "
+    "pip install 'wharfinger[pdf]'",
 }
 
 

@@ -41,6 +41,7 @@ from wharfinger.service.links import DEFAULT_EXPIRES_IN, Links
 from wharfinger.service.living import Living
 from wharfinger.service.pacing import Pace
 from wharfinger.service.receiving import Reception, finish_all
+from wharfinger.service.refusals import error_of_problem
 from wharfinger.service.replies import Replies
 from wharfinger.service.settings import Offload, WharfSettings, read_toml
 from wharfinger.service.settling import Settling
@@ -330,11 +331,14 @@ class Wharf:
 
         Raises:
             NotFound: there is no such file (any more).
-            NotReady: it may not be handed out.
+            NotReady: it may not be handed out: it is being checked, or held.
+            Rejected: a check refused it.
             DataFolderError: the stored bytes are damaged.
         """
         stored = file if isinstance(file, StoredFile) else self.info(file)
         if stored.state is not FileState.READY:
+            if stored.state is FileState.REFUSED and stored.problem is not None:
+                raise error_of_problem(stored.problem)
             raise _not_ready(stored)
         opened = self._open().store.open(stored.id)
         size = opened.seek(0, os.SEEK_END)
