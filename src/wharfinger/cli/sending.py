@@ -121,7 +121,9 @@ def _report(file: str, reply: Reply, *, several: bool = False) -> None:
         address = record.get("url") if len(records) > 1 else reply.url
         text = (whose if several else "") + _shown(record, address)
         output.emit({**record, "url": address, "file": file}, text)
+        _remark(file, str(record["state"]), str(record["id"]))
     if not records:
+        _remark(file, reply.headers.get("file-state", ""), (reply.url or "").rpartition("/")[2])
         address = names.show(reply.url or "", limit=4096)
         text = address if address and not several else whose + (address or str(reply.status))
         output.emit({"file": file, "status": reply.status, "url": reply.url}, text)
@@ -140,6 +142,17 @@ def _records(reply: Reply) -> list[dict[str, object]]:
         for record in candidates
         if isinstance(record, dict) and {"id", "sha256", "state"} <= record.keys()
     ]
+
+
+def _remark(file: str, state: str, identity: str) -> None:
+    """Tell people of a file that is there and cannot be read yet."""
+    if output.is_json() or state not in {"checking", "held"}:
+        return
+    how = "is being checked" if state == "checking" else "is held until somebody has looked at it"
+    output.note(
+        f"{names.show(file)} {how}, and cannot be read until then: "
+        f"wharf info {names.show(identity, limit=64)}"
+    )
 
 
 def _shown(record: dict[str, object], address: object) -> str:
