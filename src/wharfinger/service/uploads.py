@@ -2,8 +2,8 @@
 
 The rules, whatever protocol speaks:
 
-1. The offset is the one in the catalog. It is committed after its bytes were synced and before
-   anybody is told; how long the staged file is means nothing.
+1. The offset is the one in the catalog. It is committed before anybody is told, after its bytes
+   were synced or together with them (see `at_hand`); how long the staged file is means nothing.
 2. A newer request takes an upload over at once. In this process that is a turn under a lock.
    From another process it is a generation in the catalog: who writes does so under a lock on
    the staged file, and looks at the generation first, so that a late writer never touches
