@@ -6,8 +6,14 @@ import hashlib
 import zipfile
 from pathlib import Path
 
+import pytest
+
+from support import require
 from support.command import wharf
 from support.content import HTML, PNG
+from wharfinger.checking import pdf
+from wharfinger.cli import policy
+from wharfinger.policy import Policy
 
 
 def test_facts_are_printed(folder: Path) -> None:
@@ -69,3 +75,14 @@ def test_a_hostile_name_is_shown_escaped(folder: Path) -> None:
     ran = wharf("inspect", "a\x1b[31m.png")
     assert "\x1b" not in ran.text
     assert "a\\x1b[31m.png" in ran.text
+
+
+def test_a_policy_says_when_nothing_is_said_of_scripts_in_pdfs(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    told = "PDFs: judged by their bytes alone; pip install 'wharfinger[pdf]' looks for scripts"
+    require.module("pikepdf")
+    assert told not in policy._lines(Policy.documents())
+    monkeypatch.setattr(pdf, "find_spec", lambda _: None)
+    assert told in policy._lines(Policy.documents())
+    assert told not in policy._lines(Policy.images())
