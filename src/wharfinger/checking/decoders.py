@@ -15,7 +15,7 @@ from typing import Final
 from wharfinger.inspection.media_types import KINDS, Family, describe_type, kind_of_type
 from wharfinger.policy import Policy
 
-__all__ = ["DECODERS", "Decoder", "Missing", "can_decode", "is_picture", "missing"]
+__all__ = ["DECODERS", "Decoder", "Missing", "can_decode", "is_picture", "missing", "why_missing"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,10 +56,12 @@ class Missing:
     @property
     def advice(self) -> str:
         """What whoever runs this can do about it."""
-        instead = "leave it out of the types, or 'damaged' out of refuse, to keep them unproven."
+        instead = (
+            f"take {self.type} out of the types, or 'damaged' out of refuse (they come unproven)"
+        )
         if not self.extra:
-            return f"There is none for it: {instead}"
-        return f"pip install 'wharfinger[{self.extra}]', or {instead}"
+            return f"There is none for them: {instead}."
+        return f"pip install 'wharfinger[{self.extra}]', or {instead}."
 
 
 def is_picture(media_type: str) -> bool:

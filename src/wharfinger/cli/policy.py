@@ -63,7 +63,7 @@ def show(*, what: str | None, collection: str | None, data: str | None, config: 
 
 
 def _lines(policy: Policy) -> Iterator[str]:
-    from wharfinger.checking import pdf
+    from wharfinger.checking import decoders, pdf
     from wharfinger.inspection import describe_type
     from wharfinger.policy import FINDINGS
 
@@ -90,6 +90,8 @@ def _lines(policy: Policy) -> Iterator[str]:
     )
     if policy.permits("application/pdf") and not pdf.available():
         yield "PDFs: judged by their bytes alone; pip install 'wharfinger[pdf]' looks for scripts"
+    for gap in decoders.missing(policy):
+        yield f"{gap.sentence} {gap.advice}"
     for heading, refused in (("refused", True), ("told in the record, and accepted", False)):
         words = [word for word in FINDINGS if (word in policy.refuse) is refused]
         if words:

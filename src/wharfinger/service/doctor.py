@@ -15,6 +15,7 @@ from typing import BinaryIO, Final, Literal, TypeAlias, cast
 
 from wharfinger.catalog.events import MOST_TRIES
 from wharfinger.catalog.migrations import HEAD
+from wharfinger.checking import decoders
 from wharfinger.errors import ConfigError, DataFolderError, Unavailable
 from wharfinger.scanners import Unscannable
 from wharfinger.scanners.clamd import Clamd
@@ -37,6 +38,8 @@ _CLOCK_SLACK: Final = timedelta(minutes=2)
 _OPTIONAL: Final = {
     "aiohttp": "the stand-alone server: pip install 'wharfinger[server]'",
     "Flask": "the Flask extension: pip install 'wharfinger[flask]'",
+    "pyvips": "AVIF images: pip install 'wharfinger[vips]'",
+    "pillow-heif": "HEIC images: pip install 'wharfinger[heif]'",
     "pikepdf": "scripts and programs in PDFs, else judged by their bytes alone: "
     "pip install 'wharfinger[pdf]'",
 }
@@ -78,6 +81,7 @@ def examine(settings: WharfSettings, *, workers: int = 1) -> Iterator[Finding]:
     yield _limits(settings.limits, workers)
     yield _events(settings)
     yield _checks(settings)
+    yield from _images(settings)
     yield from _scanners(settings.scan)
     yield from _optional_parts()
 
@@ -371,6 +375,14 @@ class _Zeros:
         size = min(size, self._left)
         self._left -= size
         return bytes(size)
+
+
+def _images(settings: WharfSettings) -> Iterator[Finding]:
+    """Tell of types that a collection names and that no decoder here can prove."""
+    for name, collection in sorted(settings.collections.items()):
+        for gap in decoders.missing(collection.policy):
+            detail = f"{gap.sentence} The collection {name} names them, and refuses all of them."
+            yield Finding("images", "failure", detail, gap.advice)
 
 
 def _optional_parts() -> Iterator[Finding]:
