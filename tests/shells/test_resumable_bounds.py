@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import time
 from pathlib import Path
@@ -32,19 +33,19 @@ def test_rule_7_the_offset_never_decreases(browser: Browser) -> None:
 def test_rule_7_an_upload_that_lost_what_it_had_refuses_everything_after(
     tmp_path: Path, shell: str
 ) -> None:
-    data = tmp_path / "data"
+    data, size = tmp_path / "data", 1024 * 1024
     with make_wharf(data) as wharf, running(shell, wharf) as url:
         browser = Browser(url, token(wharf))
-        path = begin(browser, Upload_Length="6")
-        assert append(browser, path, 0, b"abc").status == 204
+        path = begin(browser, Upload_Length=str(size + 3))
+        assert append(browser, path, 0, bytes(size)).status == 204
     (staged,) = blobs_on_disk(data)
-    staged.write_bytes(b"ab")  # what a disk does that lies about its syncs
+    os.truncate(staged, 1000)  # what a disk does that lies about its syncs
     with make_wharf(data) as wharf, running(shell, wharf) as url:
         browser = Browser(url, browser.token)
         first = browser.ask("HEAD", path)
         assert first.status in {404, 410}
         assert "upload-offset" not in first.headers
-        assert append(browser, path, 3, b"def", "?1").status == 404
+        assert append(browser, path, size, b"def", "?1").status == 404
         assert browser.ask("HEAD", path).status == 404
         assert browser.ask("GET", "/files").json()["files"] == []
     assert blobs_on_disk(data) == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass
 
 from werkzeug.datastructures import FileStorage
@@ -73,8 +74,9 @@ class Receiving(Application):
             self.wharf, request_head(), collection, self._owner(), max_files=max_files
         )
         try:
-            for piece in body():
-                intake.write(piece)
+            with contextlib.closing(body()) as pieces:
+                for piece in pieces:
+                    intake.write(piece)
             return intake.finish()
         finally:
             intake.abort()

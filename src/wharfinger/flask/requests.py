@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from typing import Final
 
 from flask import request
@@ -22,6 +23,7 @@ log = logging.getLogger("wharfinger")
 _BATCH: Final = 1 * MIB
 _LEAST: Final = 16 * KIB
 _PIECE_SECONDS: Final = 0.2
+_DRAIN_SECONDS: Final = 1.0
 
 
 def request_head(
@@ -70,12 +72,15 @@ def check_unread() -> None:
         )
 
 
-def body() -> Iterator[bytes]:
+def body() -> Generator[bytes, None, None]:
     """Yield the body of the current request as it comes, at most a MiB at once.
 
     A WSGI server hands out a piece when all of it is there, and nothing of it before. So as
     much is asked for as came in a fifth of a second before: when the sender stops in the
     middle, what is held back is no more than what it sends in about that time.
+
+    Whoever stops reading closes it: a little of the rest is read then and thrown away, so
+    that a client in the middle of a small body sees the answer, and its connection end.
 
     Raises:
         LengthMismatch: the connection ended in the middle of it.
@@ -95,6 +100,9 @@ def body() -> Iterator[bytes]:
                 size = min(size * 2, _BATCH)
             elif took > _PIECE_SECONDS:
                 size = max(size // 2, _LEAST)
+    except GeneratorExit:
+        _throw_away()
+        raise
     except RequestEntityTooLarge as error:
         limit = request.max_content_length or 0
         raise TooLarge(
@@ -111,8 +119,21 @@ def body() -> Iterator[bytes]:
 
 def push_body(write: Callable[[bytes], Answer | None]) -> Answer | None:
     """Push the body piece by piece; return the answer with which `write` stops it, if any."""
-    for piece in body():
-        answer = write(piece)
-        if answer is not None:
-            return answer
+    with contextlib.closing(body()) as pieces:
+        for piece in pieces:
+            answer = write(piece)
+            if answer is not None:
+                return answer
     return None
+
+
+def _throw_away() -> None:
+    until, left = time.monotonic() + _DRAIN_SECONDS, _BATCH
+    try:
+        while left > 0 and time.monotonic() < until:
+            piece = request.stream.read(_LEAST)
+            if not piece:
+                return
+            left -= len(piece)
+    except Exception as error:  # as above; the answer is there already
+        log.info("the rest of a body could not be read", exc_info=error)
