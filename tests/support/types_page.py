@@ -34,7 +34,8 @@ apart, the directory of an OLE file tells Word from Excel, JSON of up to 1 MiB m
 end (UTF-8, UTF-16 or UTF-32 with a byte order mark, or an old code page in which other letters are a minority).
 
 Text has no signature. What begins like HTML, SVG, XML, JSON, a script or a shortcut is told from its words; the name
-decides between the other kinds of text, and `.csv` with a program or a page in it is refused.
+decides between the other kinds of text. A page or a PHP program inside plain text or CSV is refused; it is looked for in
+the first 8 KiB, several times what a browser reads to guess a type (1,445 bytes, by the WHATWG's MIME Sniffing).
 
 A type that **runs** is active: something would execute it or what is in it. Such a file under a harmless name or type is
 refused whatever the policy says, and `image/*` in a policy does not mean SVG: it has to be named.

@@ -1,7 +1,7 @@
 """What are these bytes, and may they pass? Pure: bytes and values in, values out.
 
-`Inspection` judges a stream under a `Policy`; `detect` names a head of bytes. Nothing here
-opens a file or a socket, decodes an image or unpacks an archive beyond its first entries.
+`Inspection` judges a stream under a `Policy`; `detect` names a head of bytes, `detect_whole` a
+whole file. Nothing here opens a file or a socket or decodes an image.
 Names are imported when first used: who only asks for the type of an extension waits for no more.
 """
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
         type_of_extension,
     )
     from wharfinger.inspection.stream import Buffer, Hasher, Inspection
+    from wharfinger.inspection.whole import detect_whole
 
 __all__ = [
     "HEAD_SIZE",
@@ -29,6 +30,7 @@ __all__ = [
     "Inspection",
     "describe_type",
     "detect",
+    "detect_whole",
     "extension_of_type",
     "type_of_extension",
 ]
@@ -43,6 +45,7 @@ _HOME_OF = {
     "Inspection": "stream",
     "describe_type": "media_types",
     "detect": "detection",
+    "detect_whole": "whole",
     "extension_of_type": "media_types",
     "type_of_extension": "media_types",
 }
