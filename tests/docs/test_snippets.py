@@ -115,7 +115,10 @@ def sample(name: str) -> bytes:
             return _encoded(picture, "PNG")
         case "pdf":
             return (
-                b"%PDF-1.4\n1 0 obj\n<</Type/Catalog>>\nendobj\ntrailer\n<</Root 1 0 R>>\n%%EOF\n"
+                b"%PDF-1.4\n1 0 obj\n<</Type/Catalog/Pages 2 0 R>>\nendobj\n"
+                b"2 0 obj\n<</Type/Pages/Kids[3 0 R]/Count 1>>\nendobj\n"
+                b"3 0 obj\n<</Type/Page/Parent 2 0 R/MediaBox[0 0 9 9]>>\nendobj\n"
+                b"trailer\n<</Root 1 0 R/Size 4>>\n%%EOF\n"
             )
         case "csv":
             return b"name,size\na,1\nb,2\n"
