@@ -32,6 +32,19 @@ def judge(data: bytes, media_type: str, policy: Policy | None = None) -> tuple[s
     return findings.words
 
 
+def notes(*blocks: bytes, back: int = 0, count: int = 0, name: bytes = b"SEFH") -> bytes:
+    """Return what Samsung's cameras write behind a picture."""
+    left, directory = sum(map(len, blocks)) + back, b""
+    for block in blocks:
+        directory += b"\0\0\1\x0a" + struct.pack("<II", left, len(block))
+        left -= len(block)
+    directory = name + struct.pack("<II", 107, count or len(blocks)) + directory
+    return b"".join(blocks) + directory + struct.pack("<I", len(directory)) + b"SEFT"
+
+
+NOTE = b"\0\0\1\x0a\x0e\0\0\0Image_UTC_Data1737287607031"
+
+
 def bmp(*, declared: int = 0, compression: int = 0, rows: bytes = b"\0" * 4) -> bytes:
     """Return a BMP of one pixel of 24 bits."""
     info = struct.pack("<IiiHHIIiiII", 40, 1, 1, 1, 24, compression, declared, 0, 0, 0, 0)
@@ -74,6 +87,8 @@ HONEST = {
     "jpeg with a gain map": (p.jpeg(GAIN_MAP) + p.jpeg(), JPEG),
     "jpeg that announces a second picture and has none": (p.jpeg(MPF), JPEG),
     "jpeg with other metadata": (p.jpeg(p.segment(0xE1, XMP), p.segment(0xE2, b"x")), JPEG),
+    "jpeg with a camera's notes": (p.jpeg() + notes(NOTE, b"second"), JPEG),
+    "heic with a camera's notes": (AVIF_HEAD + p.box(b"sefd", notes(NOTE)), "image/heic"),
     "png": (p.png(), PNG),
     "png with a line end": (p.png() + b"\n", PNG),
     "png with texts": (
@@ -137,6 +152,15 @@ TRAILING = {
     "jpeg and too many zeros": (p.jpeg() + bytes(65_537), JPEG, 65_537),
     "jpeg and a jpeg that nobody announced": (p.jpeg() + b"\xff\xd8\xff", JPEG, 3),
     "jpeg of two pictures and a zip": (p.jpeg(MPF) + p.jpeg() + ZIP, JPEG, 14),
+    "jpeg and bytes before a camera's notes": (p.jpeg() + ZIP + notes(NOTE), JPEG, 81),
+    "jpeg and bytes behind the last note": (p.jpeg() + notes(NOTE, back=5), JPEG, 67),
+    "jpeg and notes that are not all told": (
+        p.jpeg() + notes(NOTE)[:-9] + bytes(5) + struct.pack("<I", 24) + b"SEFT", JPEG, 71,
+    ),
+    "jpeg and notes of a wrong count": (p.jpeg() + notes(NOTE, count=3), JPEG, 67),
+    "jpeg and notes of another name": (p.jpeg() + notes(NOTE, name=b"SEFX"), JPEG, 67),
+    "jpeg and a film for a note": (p.jpeg() + notes(bytes(5000)), JPEG, 5032),
+    "jpeg and bytes that no note is said to be": (p.jpeg() + b"hidden" + notes(), JPEG, 26),
     "png and html": (p.png() + b"<script>", PNG, 8),
     "png and a second png": (p.png() + p.png(), PNG, len(p.png())),
     "gif and php": (p.gif(p.gif_frame()) + b"<?php", GIF, 5),

@@ -9,10 +9,10 @@ from wharfinger.inspection.images.reading import Bounds, Broken, Source
 __all__ = ["walk"]
 
 # Boxes that stand at the top of such a file (ISO/IEC 14496-12 table 1, 23008-12, JUMBF of C2PA).
-# `mpvd` holds the film of a motion photo.
+# `mpvd` holds the film of a motion photo, `sefd` notes of Samsung's cameras.
 _TOP: Final = frozenset(
     b"ftyp styp meta moov moof mfra mdat free skip wide uuid sidx ssix prft pdin idat "
-    b"emsg imda jumb mpvd".split()
+    b"emsg imda jumb mpvd sefd".split()
 )
 
 

@@ -24,6 +24,7 @@ _SEVERAL: Final = (b"MPF\0", b"urn:iso:std:iso:ts:21496:-1")
 _SEVERAL_IN_XMP: Final = (b"hdrgm:", b"GContainer", b"http://ns.google.com/photos/1.0/container/")
 _XMP: Final = b"http://ns.adobe.com/xap/1.0/\0"
 _MOST_PICTURES: Final = 16
+_MOST_NOTES: Final = 2048
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +81,7 @@ def walk(source: Source, bounds: Bounds) -> int:
             break
         end, _ = _picture(source, begin, bounds)
         pictures += 1
-    return end
+    return _after_notes(source, end)
 
 
 def _picture(source: Source, start: int, bounds: Bounds) -> tuple[int, bool]:
@@ -128,6 +129,30 @@ def _after_scan(source: Source, offset: int) -> int:
             source.ends_inside("its pixels, without an end of image")
         # The last byte may be the first half of a marker.
         offset += len(piece) - 1
+
+
+def _after_notes(source: Source, end: int) -> int:
+    """Return where the notes end that Samsung's cameras put behind a picture, if they stand there.
+
+    Blocks of notes, their directory (SEFH: a version, a count, and for each block its kind, the
+    way back to it and its length), the directory's length, SEFT. Every byte must belong to one.
+    A film (motion photo) has this form too, and is too long for a note.
+    """
+    tail = source.at(end, _MOST_NOTES + 1)
+    if len(tail) > _MOST_NOTES or not tail.endswith(b"SEFT"):
+        return end
+    length = int.from_bytes(tail[-8:-4], "little")
+    blocks, directory = tail[: -8 - length], tail[-8 - length : -8]
+    count = int.from_bytes(directory[8:12], "little")
+    if not directory.startswith(b"SEFH") or length != 12 + 12 * count:
+        return end
+    place = 0
+    for entry in range(12, length, 12):
+        back = int.from_bytes(directory[entry + 4 : entry + 8], "little")
+        if len(blocks) - back != place:
+            return end
+        place += int.from_bytes(directory[entry + 8 : entry + 12], "little")
+    return source.size if place == len(blocks) else end
 
 
 def _skip_zeros(source: Source, offset: int) -> int:
