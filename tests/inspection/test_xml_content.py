@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 
 import pytest
@@ -245,6 +246,32 @@ def test_a_policy_that_names_svg_takes_an_honest_one() -> None:
     assert examine(
         io.BytesIO(data), len(data), policy=Policy(types="image/svg+xml"), name="a.svg"
     ) == ("image/svg+xml", Details())
+
+
+SVGZ = "application/x-svgz"
+
+
+@pytest.mark.parametrize(
+    ("data", "expected"),
+    [
+        (gzip.compress(RUNS["a script"]), ("scripts",)),
+        (gzip.compress(b"<svg>") + gzip.compress(SCRIPT + b"</svg>"), ("scripts",)),
+        (gzip.compress(HONEST["a style sheet"]), ()),
+        (gzip.compress(svg("<g/>" * 100_000)), ()),
+        (gzip.compress(HONEST["shapes"])[:-4], ("damaged",)),
+        (gzip.compress(HONEST["shapes"])[:15] + b"\xff" * 40, ("damaged",)),
+        (HONEST["shapes"], ("damaged",)),
+    ],
+)
+def test_a_compressed_svg_is_read_as_well(data: bytes, expected: tuple[str, ...]) -> None:
+    assert found(data, SVGZ) == expected
+
+
+def test_a_compressed_svg_holds_no_more_than_the_policy_says() -> None:
+    data = gzip.compress(svg(" " * 200_000))
+    findings = Findings(Policy(types=[SVGZ], max_unpacked=100_000))
+    with pytest.raises(TooComplex, match="100000 bytes"):
+        look(io.BytesIO(data), len(data), SVGZ, findings)
 
 
 def test_a_style_sheet_without_end_is_too_complex() -> None:
