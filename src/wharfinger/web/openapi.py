@@ -22,11 +22,22 @@ _RECORD = {
         "size": {"type": "integer", "description": "bytes"},
         "type": {"type": "string", "description": "media type that the content proved"},
         "sha256": {"type": "string", "description": "hexadecimal"},
-        "state": {"type": "string"},
+        "state": {
+            "type": "string",
+            "enum": ["checking", "ready", "held", "failed", "refused"],
+            "description": "only ready files are delivered",
+        },
         "collection": {"type": "string"},
         "created_at": {"type": "string", "format": "date-time"},
         "expires_at": {"type": ["string", "null"], "format": "date-time"},
         "url": {"type": "string", "format": "uri-reference"},
+        "details": {"type": "object", "description": "what a look at the content found"},
+        "problem": {
+            "type": "object",
+            "required": ["code", "detail"],
+            "properties": {"code": {"type": "string"}, "detail": {"type": "string"}},
+            "description": "why it is held, failed or refused",
+        },
     },
 }  # fmt: skip
 _PROBLEM = {
