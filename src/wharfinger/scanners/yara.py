@@ -28,8 +28,8 @@ _WINDOW: Final = 32 * MIB
 _OVERLAP: Final = 1 * MIB
 # The usual bounds of what an archive may hold.
 _LIMITS: Final = Policy()
-# After these not every member was looked at.
-_NOT_READ: Final = frozenset({"damaged", "encrypted", UNREADABLE})
+# After these not every byte was looked at.
+_NOT_READ: Final = frozenset({"damaged", "encrypted", "trailing-data", UNREADABLE})
 
 
 class Yara:

@@ -159,7 +159,6 @@ def test_formats_that_are_not_looked_into_are_told_to_scanners_alone(
     ("data", "media_type"),
     [
         pytest.param(PNG, "image/png", id="image"),
-        pytest.param(zip_of(LEAF), "image/png", id="whatever it is otherwise"),
         pytest.param(SVG, "image/svg+xml", id="SVG"),
         pytest.param(b"plain", "application/octet-stream", id="text"),
         pytest.param(b"", "application/octet-stream", id="nothing"),
@@ -169,6 +168,12 @@ def test_other_content_has_no_members(data: bytes, media_type: str) -> None:
     findings = Findings(Policy.anything())
     assert look(io.BytesIO(data), len(data), media_type, findings) is None
     assert list(members(io.BytesIO(data), len(data), media_type, Policy())) == []
+
+
+def test_an_archive_that_passes_for_something_else_is_walked() -> None:
+    data = tar_of(tar_file(b"GIF89a", gz(b"inside")))
+    found = members(io.BytesIO(data), len(data), "image/gif", Policy())
+    assert [path for path, _ in found] == ["GIF89a/content"]
 
 
 def test_documents_that_are_zips_are_walked_whatever_they_are_called() -> None:

@@ -190,6 +190,7 @@ def test_bytes_around_the_archive_are_told(data: bytes, sentence: str) -> None:
     "data",
     [
         pytest.param(full_overlap(3, 1000, one_name=True), id="one member three times"),
+        pytest.param(full_overlap(3, 1000), id="the same under other names"),
         pytest.param(quoted_overlap(3, 1000), id="headers quoted in the packed bytes"),
     ],
 )

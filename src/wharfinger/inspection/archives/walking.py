@@ -61,11 +61,13 @@ def members(
     Args:
         file: open for reading and seekable; nobody else may move it meanwhile.
         size: its length in bytes.
-        media_type: what it was found to be.
+        media_type: what it was found to be; where the first bytes say what archive it is, they
+            decide.
         limits: a policy of which only the limits count.
         report: takes what was found, a word of `wharfinger.policy.FINDINGS` or `UNREADABLE`
             (members that nobody here can unpack: 7z inside zip, for one), and a sentence.
-            After any of "damaged", "encrypted" and `UNREADABLE` not everything was given out.
+            After any of "damaged", "encrypted", "trailing-data" and `UNREADABLE` not everything
+            was given out.
             What it raises ends the walk.
 
     Raises:
@@ -127,7 +129,8 @@ class Walk:
     ) -> Iterator[tuple[str, Iterator[bytes]]]:
         content = Stream(_told(unpacked(kind, packed, place), place))
         head = content.peek(HEAD_SIZE)
-        if _kind("", head) == _TAR:
+        # Before all signatures: the name of its first member may look like one.
+        if is_header(head[:BLOCK]):
             yield from self._archive(_TAR, content, place, counted=True)
             for _ in content.rest():
                 pass
@@ -162,21 +165,25 @@ class Walk:
 
 def _kind(media_type: str, head: bytes) -> str:
     """Return the archive format of content, or whatever else it is."""
-    if not head or media_type.startswith(("image/", "audio/", "video/", "font/", "text/")):
+    if not head:
         return media_type
-    # Whatever document it is otherwise.
+    # Whatever document or picture it is otherwise.
     if head.startswith(_ZIP_MAGIC):
         return _ZIP
+    if is_header(head[:BLOCK]):
+        return _TAR
     # Signatures alone: whether a member is text or markup would take a hundred times as long.
-    return signature_type(head) or (_TAR if is_header(head[:BLOCK]) else media_type)
+    return signature_type(head) or media_type
 
 
 def _told(items: Iterator[_Item], place: Place) -> Iterator[_Item]:
     """Pass items on up to damage, which is told."""
     try:
         yield from items
+        return
     except Damaged as error:
-        place.tell("damaged", str(error))
+        damage = str(error)
+    place.tell("damaged", damage)
 
 
 def _zip_inside(stream: Stream, place: Place) -> Iterator[Entry]:

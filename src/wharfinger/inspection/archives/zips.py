@@ -95,25 +95,28 @@ def tell_kind(member: Member, names: MemberNames) -> None:
 
 def _apart(file: BinaryIO, directory: Directory, place: Place) -> list[Member]:
     """Return the members whose headers are sound, having told of those that share bytes."""
+    sound: list[Member] = []
     spans: list[tuple[int, int, Member]] = []
     for member in directory.members:
         try:
             _, end = data_span(file, member)
-            if end > directory.records:
-                raise BadZip("A member reaches into the directory.")  # noqa: TRY301 - told below
         except BadZip as error:
-            # Where headers are encrypted as well, there is nothing in them to compare.
-            if not member.encrypted:
-                place.tell("damaged", f"{error} It is {_shown(member)}.")
+            end, wrong = member.header_offset + 1, str(error)
         else:
-            spans.append((member.header_offset, end, member))
+            wrong = "A member reaches into the directory." if end > directory.records else ""
+        spans.append((member.header_offset, end, member))
+        if not wrong:
+            sound.append(member)
+        elif not member.encrypted:
+            # Where headers are encrypted as well, there is nothing in them to compare.
+            place.tell("damaged", f"{wrong} It is {_shown(member)}.")
     in_order = sorted(spans, key=lambda span: span[:2])
     for (_, end, first), (start, _, second) in pairwise(in_order):
         if start < end:
             overlap = f"The members {_shown(first)} and {_shown(second)} share the same bytes."
             place.tell("unsafe-members", overlap)
             break
-    return [member for _, _, member in spans]
+    return sound
 
 
 def _content(file: BinaryIO, member: Member, place: Place) -> Iterator[bytes]:
