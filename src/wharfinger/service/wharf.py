@@ -671,7 +671,7 @@ class Wharf:
 
 def _not_ready(stored: StoredFile) -> NotReady:
     if stored.problem is None:
-        return NotReady(f"The file is {stored.state.value}; only ready files are handed out.")
+        return NotReady("The file is being checked; it can be read once it has passed.")
     return NotReady(f"The file is {stored.state.value}: {stored.problem['detail']}")
 
 
