@@ -98,7 +98,9 @@ class Links:
         if disposition not in ("attachment", "inline"):
             raise UsageError(f"disposition is 'attachment' or 'inline', not {disposition!r}.")
         if stored.state is not FileState.READY:
-            raise NotReady(f"Only ready files can be shared; this one's state is {stored.state.value!r}.")
+            raise NotReady(
+                f"Only ready files can be shared; this one's state is {stored.state.value!r}."
+            )
         name = None if download_name is None else _judged_name(download_name, stored)
         kept = None if password is None else hash_password(password)
         now = self._now()
