@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping
-from typing import Final, Protocol
+from typing import Final, Protocol, cast
 
 from wharfinger.errors import TooComplex
 
@@ -75,7 +75,7 @@ def read_xml(pieces: Iterable[bytes], events: XmlEvents) -> None:
     from defusedxml import DefusedXmlException
     from defusedxml.ElementTree import DefusedXMLParser, ParseError
 
-    parser: _Parser = DefusedXMLParser(target=_Bounded(events), forbid_dtd=True)
+    parser = cast("_Parser", DefusedXMLParser(target=_Bounded(events), forbid_dtd=True))
     parser.parser.StartDoctypeDeclHandler = _judge_doctype
     waiting = b""
     fed = quotes = pending = 0
