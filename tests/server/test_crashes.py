@@ -103,3 +103,68 @@ def test_a_sweep_right_after_a_crash_leaves_what_others_may_be_publishing(tmp_pa
     with Wharf.open(data) as wharf:
         assert wharf.sweep().orphans == 0
     assert len(blobs_on_disk(data)) == 2
+
+
+# Pieces of an upload, each acknowledged with its offset; the last one meets the end.
+DYING_UPLOAD = """
+import os, signal, sys
+from wharfinger import Wharf
+from wharfinger.catalog import Catalog, uploads
+from wharfinger.service.at_hand import AtHand
+from wharfinger.stores.local import LocalPart
+
+def die(*arguments, **more):
+    os.kill(os.getpid(), signal.SIGKILL)
+
+data, step = sys.argv[1:]
+with Wharf.open(data) as wharf:
+    upload = wharf.uploads.create("files", protocol="tus", owner="user:1", length=20)
+    print(upload.id, flush=True)
+    for piece in (b"first,", b"second"):
+        with wharf.uploads.take(upload.id) as turn:
+            turn.write(piece)
+            print(turn.keep().offset, flush=True)
+    match step:
+        case "before the bytes": LocalPart.write_at = die
+        case "before the record": Catalog.submit = die
+        case "in the transaction": uploads.advance = die
+        case "after the commit": AtHand.settle = lambda hand: hand.under_way and (
+            hand.under_way.result(), die())
+        case "before the sync": LocalPart.sync = die
+        case "before publishing": LocalPart.link = die
+    with wharf.uploads.take(upload.id) as turn:
+        turn.write(b",third!!")
+        print(turn.keep().offset, flush=True)
+        turn.complete()
+print("it did not die")
+"""
+
+
+@pytest.mark.parametrize(
+    ("step", "acknowledged", "stands_at"),
+    [
+        ("before the bytes", 12, 12),
+        ("before the record", 12, 12),
+        ("in the transaction", 12, 12),
+        ("after the commit", 12, 20),
+        ("before the sync", 20, 20),
+        ("before publishing", 20, 20),
+    ],
+)
+def test_small_pieces_that_were_acknowledged_outlive_a_crash(
+    tmp_path: Path, step: str, acknowledged: int, stands_at: int
+) -> None:
+    data = tmp_path / "data"
+    ran = subprocess.run(
+        [sys.executable, "-c", DYING_UPLOAD, str(data), step],
+        capture_output=True, text=True, check=False, timeout=30, env=environment(),
+    )  # fmt: skip
+    assert ran.returncode == -signal.SIGKILL, ran
+    upload_id, *offsets = ran.stdout.split()
+    assert int(offsets[-1]) == acknowledged
+    with Wharf.open(data) as wharf, wharf.uploads.take(upload_id) as turn:
+        assert turn.offset == stands_at
+        turn.write(b"first,second,third!!"[stands_at:])
+        stored = turn.complete()
+        with wharf.open_file(stored.id) as file:
+            assert file.read() == b"first,second,third!!"
