@@ -5,6 +5,7 @@ import errno
 import os
 import re
 import resource
+import secrets
 import stat
 from pathlib import Path
 
@@ -222,3 +223,23 @@ def test_a_store_publishes_only_what_it_staged(tmp_path: Path) -> None:
         LocalStore(tmp_path).publish(MemoryStore().stage(), ID)
     with pytest.raises(TypeError):
         MemoryStore().publish(LocalStore(tmp_path).stage(), ID)
+
+
+def test_folders_are_made_and_synced_for_sixteen_neighbours_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store, synced = LocalStore(tmp_path), []
+    real = os.fsync
+
+    def fsync(fd: int) -> None:
+        synced.append(Path(f"/proc/self/fd/{fd}").readlink().name)
+        real(fd)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    for shard in ("ab0", "abf", "ab0", "ac0"):
+        staging = store.stage()
+        staging.write(b"content")
+        staging.sync()
+        store.publish(staging, shard + secrets.token_hex(15)[:29])
+    assert synced == ["files", "ab0", "abf", "ab0", "files", "ac0"]
+    assert len(list((tmp_path / "files").iterdir())) == 32

@@ -236,16 +236,22 @@ class LocalStore:
         return self._files / file_id[:3]
 
     def _make_shard(self, folder: Path) -> None:
-        # A folder that another thread has just made may not be durable yet, so each
-        # process syncs the parent once for every shard before it relies on it.
+        # A folder that another thread or process has just made may not be durable yet, so each
+        # process syncs the parent before it relies on one. That waits for the disk: it is done
+        # for the neighbours, too, which will be wanted soon.
+        if folder.name in self._durable_shards:
+            return
         with self._shards_lock:
             if folder.name in self._durable_shards:
                 return
-            folder.mkdir(mode=0o700, exist_ok=True)
-            if self._group_reads:
-                folder.chmod(0o750)
+            names = [f"{folder.name[:2]}{digit:x}" for digit in range(16)]
+            for name in names:
+                shard = self._files / name
+                shard.mkdir(mode=0o700, exist_ok=True)
+                if self._group_reads:
+                    shard.chmod(0o750)
             _sync_folder(self._files)
-            self._durable_shards.add(folder.name)
+            self._durable_shards.update(names)
 
 
 class LocalStaging:
