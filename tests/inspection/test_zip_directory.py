@@ -105,6 +105,16 @@ def test_what_is_not_a_plain_file_is_told(entry: Entry, trait: str) -> None:
         ),
         (Entry(extra=struct.pack("<2HBL", 0x7075, 10, 1, 7) + b"b.txt"), "a.txt", ""),
         (Entry(extra=b"\0\0"), "a.txt", ""),
+        (
+            Entry(
+                name=b"a.txt",
+                extra=bytes(4096)
+                + struct.pack("<2HBL", 0x7075, 10, 1, zlib.crc32(b"a.txt"))
+                + b"b.txt",
+            ),
+            "a.txt",
+            "b.txt",
+        ),
     ],
     ids=[
         "UTF-8",
@@ -113,11 +123,19 @@ def test_what_is_not_a_plain_file_is_told(entry: Entry, trait: str) -> None:
         "second name",
         "second name of another",
         "padding",
+        "second name behind padding",
     ],
 )
 def test_names_are_decoded_as_their_flag_says(entry: Entry, name: str, other: str) -> None:
     member = _read(built(entry)).members[0]
     assert (member.name, member.unicode_name) == (name, other)
+
+
+def test_more_extra_fields_than_any_program_writes_are_bad() -> None:
+    fields = struct.pack("<2H", 0xCAFE, 0) * 256
+    assert _read(built(Entry(extra=fields))).members[0].unicode_name == ""
+    with pytest.raises(BadZip, match="more extra fields"):
+        _read(built(Entry(extra=fields + b"\xfe\xca\0\0")))
 
 
 def test_bytes_before_and_after_the_archive_show_in_start_and_end() -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import bz2
 import lzma
+import re
 import struct
 import zlib
 from collections.abc import Iterator
@@ -125,6 +126,9 @@ _SEE_ZIP64: Final = 0xFFFFFFFF
 _SEE_ZIP64_SHORT: Final = 0xFFFF
 _ZIP64_FIELD: Final = 0x0001
 _UNICODE_NAME_FIELD: Final = 0x7075
+_PADDING: Final = re.compile(rb"(?:\0{4})+")
+# A dozen are usual; 16,000 would fit, and take their time for each member.
+_MOST_FIELDS: Final = 256
 _UTF8: Final = 1 << 11
 _SIZES_FOLLOW: Final = 1 << 3
 # LZMA takes the memory of its dictionary; the larger presets of 7-Zip are not for uploads.
@@ -326,9 +330,15 @@ def _parse(records: bytes, total: int, shift: int, end: int) -> tuple[Member, ..
 
 
 def _fields(extra: bytes) -> Iterator[tuple[int, bytes]]:
-    """Yield the extra fields; padding at the end, as aligners leave it, is none."""
-    at = 0
+    """Yield the extra fields; zeros among them, as aligners leave them, are none."""
+    at = count = 0
     while at + 4 <= len(extra):
+        if padding := _PADDING.match(extra, at):
+            at = padding.end()
+            continue
+        count += 1
+        if count > _MOST_FIELDS:
+            raise BadZip("A member has more extra fields than any program writes.")
         kind, length = struct.unpack_from("<2H", extra, at)
         yield kind, extra[at + 4 : at + 4 + length]
         at += 4 + length

@@ -113,8 +113,8 @@ def test_many_streams_that_hold_next_to_nothing_are_too_many() -> None:
         walked(gz(b"") * 12, Policy(max_members=10))
     assert raised.value.what == "members"
     # As bgzip writes them: many, and with something inside.
-    blocks = gz(b"x" * 1024) * 25
-    assert walked(blocks, Policy(max_members=10))[1].count.unpacked == 25 * 1024
+    blocks = gz(b"x" * 16 * 1024) * 25
+    assert walked(blocks, Policy(max_members=10))[1].count.unpacked == 25 * 16 * 1024
 
 
 def test_xz_gets_the_memory_that_its_largest_preset_needs() -> None:

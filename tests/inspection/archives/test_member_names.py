@@ -30,7 +30,8 @@ HOSTILE = [
     pytest.param("//server/share/x", "'//server", OUTSIDE, id="another computer with slashes"),
     pytest.param("a\nb", "'a\\\\nb'", "has a control character in its name", id="line feed"),
     pytest.param("a\x1b[2Jb", "'a\\\\x1b[2Jb'", "has a control character", id="escape sequence"),
-    pytest.param("n" * 5000, "'nnn", "has a name of 5000 characters", id="longer than any path"),
+    pytest.param("n" * 1025, "'nnn", "has a name of 1025 characters", id="longer than any path"),
+    pytest.param("a" + "\u0301" * 31, "'a\u0301", "more than 30 marks", id="a tower of marks"),
 ]
 
 
@@ -67,6 +68,8 @@ def test_a_hostile_name_is_told_in_both_formats(name: str, shown: str, wrong: st
         "Übersicht.pdf",
         "con.txt",
         "a\u200fb",
+        "n" * 1024,
+        "a" + "\u0301" * 30 + "b\u0301",
     ],
 )
 def test_an_odd_but_honest_name_is_not(name: str) -> None:

@@ -215,6 +215,14 @@ def test_members_and_folders_are_counted_against_the_limit() -> None:
     assert walked(data, NOTHING_REFUSED)[1].count.members == 0
 
 
+def test_extended_headers_that_say_more_than_all_members_need_are_too_many() -> None:
+    chatter = tar_file(b"pax", b"5 a=\n" * 320, b"x")
+    assert told(tar_of(chatter, FIRST), Policy(refuse=[], max_members=10)) == []
+    with pytest.raises(TooComplex, match="more than 320 records") as raised:
+        told(tar_of(chatter, FIRST, pax(comment="x"), FIRST), Policy(max_members=10))
+    assert raised.value.what == "members"
+
+
 def test_numbers_are_octal_or_in_base_256() -> None:
     assert parse_number(b"0000755\0", "mode") == 493
     assert parse_number(b"\0\0\0\0\0\0\0\0", "mode") == 0

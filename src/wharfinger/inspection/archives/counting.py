@@ -11,7 +11,7 @@ from typing import Final
 
 from wharfinger.errors import TooComplex
 from wharfinger.policy import Policy
-from wharfinger.units import MIB, show_size
+from wharfinger.units import KIB, MIB, show_size
 
 __all__ = ["Count", "too_much_memory"]
 
@@ -21,9 +21,11 @@ _FREE_OF_RATIO: Final = 16 * MIB
 _DEEPEST: Final = 16
 # Room for what `xz -9` keeps (64 MiB), and for the usual 8 MiB in two layers around it.
 _MOST_MEMORY: Final = 80 * MIB
+# What extended headers of tar may say, for each member there may be; ten are usual.
+_RECORDS_PER_MEMBER: Final = 32
 # Compressed files may consist of many streams; beyond the first ones they must hold something,
 # else 20 bytes of input are worth the work of starting a decoder.
-_LEAST_PER_STREAM: Final = 1024
+_LEAST_PER_STREAM: Final = 16 * KIB
 
 
 class Count:
@@ -33,13 +35,14 @@ class Count:
     `unpacked` is in bytes, of every layer that is unpacked anew.
     """
 
-    __slots__ = ("_entries", "_kept", "_limits", "_size", "members", "unpacked")
+    __slots__ = ("_entries", "_kept", "_limits", "_records", "_size", "members", "unpacked")
 
     def __init__(self, limits: Policy, size: int) -> None:
         self._limits = limits
         self._size = size
         self._entries = 0
         self._kept = 0
+        self._records = 0
         self.members = 0
         self.unpacked = 0
 
@@ -106,6 +109,21 @@ class Count:
         """
         if count > self._limits.max_members + unpacked // _LEAST_PER_STREAM:
             raise self.too_many()
+
+    def records(self, count: int) -> None:
+        """Count what extended headers say of members.
+
+        Raises:
+            TooComplex: it is more than all members that are allowed could need.
+        """
+        self._records += count
+        most = self._limits.max_members * _RECORDS_PER_MEMBER
+        if self._records > most:
+            raise TooComplex(
+                f"The extended headers of the archive have more than {most} records.",
+                what="members",
+                limit=self._limits.max_members,
+            )
 
     def depth(self, depth: int) -> None:
         """Compare how many archives lie around one.

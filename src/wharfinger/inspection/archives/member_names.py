@@ -23,8 +23,11 @@ _DRIVE: Final = re.compile(r"[A-Za-z]:")
 # Windows drops blanks and dots at the end of a component: ".. " is ".." there.
 _UPWARDS: Final = re.compile(r"\.\.[. ]*")
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f]")
-# PATH_MAX of Linux; a longer one cannot be unpacked, and would be memory for nothing.
-_LONGEST: Final = 4096
+# PATH_MAX of macOS; Windows takes 260 by itself. What is longer fails or is cut somewhere.
+_LONGEST: Final = 1024
+# Unicode UAX #15 section 13, stream-safe text: no writing has more marks on one letter, and
+# bringing them into order takes the square of their number.
+_MOST_MARKS: Final = 30
 
 
 class MemberNames:
@@ -77,6 +80,8 @@ def _wrong(name: str) -> str:
         return "has no name"
     if len(name) > _LONGEST:
         return f"has a name of {len(name)} characters"
+    if not name.isascii() and _has_too_many_marks(name):
+        return f"has a letter with more than {_MOST_MARKS} marks in its name"
     if _CONTROL.search(name):
         return "has a control character in its name"
     if name[0] in "/\\" or _DRIVE.match(name):
@@ -84,3 +89,12 @@ def _wrong(name: str) -> str:
     if any(_UPWARDS.fullmatch(part) for part in _SEPARATORS.split(name)):
         return "leads outside the archive's folder"
     return ""
+
+
+def _has_too_many_marks(name: str) -> bool:
+    run = 0
+    for character in name:
+        run = run + 1 if unicodedata.combining(character) else 0
+        if run > _MOST_MARKS:
+            return True
+    return False

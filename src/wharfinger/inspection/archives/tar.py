@@ -71,7 +71,7 @@ def tar_entries(stream: Stream, place: Place, *, counted: bool) -> Iterator[Entr
         if len(block) < BLOCK:
             raise Damaged("It is cut short.")
         header = parse_header(block)
-        if _extend(about, header, stream):
+        if _extend(about, header, stream, place):
             continue
         yield from _member(header, about, stream, place, names, counted=counted)
         about = _Extensions()
@@ -79,7 +79,7 @@ def tar_entries(stream: Stream, place: Place, *, counted: bool) -> Iterator[Entr
         place.tell("trailing-data", "Other bytes follow the end of the tar archive.")
 
 
-def _extend(about: _Extensions, header: Header, stream: Stream) -> bool:
+def _extend(about: _Extensions, header: Header, stream: Stream, place: Place) -> bool:
     """Take a header that is about the next member; return whether it is one."""
     kind = header.kind
     if kind not in _PAX and kind not in _LONG_NAMES and kind != _GLOBAL:
@@ -91,9 +91,14 @@ def _extend(about: _Extensions, header: Header, stream: Stream) -> bool:
     stream.exactly(-header.size % BLOCK)
     if kind == b"L":
         about.name = body.partition(b"\0")[0].decode("utf-8", "surrogateescape")
-    elif kind in _PAX:
-        about.records.update(parse_records(body))
-    elif kind == _GLOBAL and {"path", "linkpath", "size"} & parse_records(body).keys():
+    if kind in _LONG_NAMES:
+        return True
+    # Counted as cheaply as they can be, before each takes its time.
+    place.count.records(body.count(b"\n"))
+    records = parse_records(body)
+    if kind in _PAX:
+        about.records.update(records)
+    elif {"path", "linkpath", "size"} & records.keys():
         raise Damaged("A global header gives all members one name or size.")
     return True
 
