@@ -88,9 +88,9 @@ HONEST: Mapping[str, tuple[Callable[[], bytes], str, int, int, int]] = {
         lambda: p.picture("ICO", (32, 32), sizes=[(16, 16), (32, 32)]), ICO, 32, 32, 1,
     ),
     "avif": (lambda: p.picture("AVIF", (30, 20)), AVIF, 30, 20, 1),
-    # libavif wants to be told the depth of the channels, other readers do not.
+    # Its first brand is another one; that it is an AVIF stands behind.
     "avif that Pillow refuses": (
-        lambda: p.picture("AVIF", (30, 20)).replace(b"pixi", b"free"), AVIF, 30, 20, 1,
+        lambda: p.picture("AVIF", (30, 20)).replace(b"ftypavif", b"ftypmiaf"), AVIF, 30, 20, 1,
     ),
     "heic": (heif, HEIC, 64, 48, 1),
 }  # fmt: skip

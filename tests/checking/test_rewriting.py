@@ -143,7 +143,7 @@ CARRIERS: Mapping[str, Callable[[], bytes]] = {
     "icon with text inside": lambda: icon(p.png(p.chunk(b"tEXt", b"a\0" + MARK), width=16,
                                                 height=16)),
     "avif exif": lambda: p.picture("AVIF", exif=p.exif(more=MARK)),
-    "avif by libvips": lambda: p.picture("AVIF", exif=p.exif(more=MARK)).replace(b"pixi", b"free"),
+    "avif by libvips": lambda: p.picture("AVIF", exif=p.exif(more=MARK)).replace(b"ftypavif", b"ftypmiaf"),
 }  # fmt: skip
 
 

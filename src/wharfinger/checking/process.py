@@ -27,7 +27,7 @@ _BOOT: Final = (
     "import sys, json; told = json.loads(sys.argv[1]); sys.path[:] = told.pop('path'); "
     "from wharfinger.checking.worker import main; main(**told)"
 )
-# What the loader, the decoders and the coverage tool of our own tests read.
+# What the loader and the decoders read.
 _ENVIRONMENT: Final = (
     "LANG",
     "LC_ALL",
@@ -35,8 +35,6 @@ _ENVIRONMENT: Final = (
     "DYLD_LIBRARY_PATH",
     "PATH",
     "TMPDIR",
-    "COVERAGE_PROCESS_START",
-    "COVERAGE_PROCESS_CONFIG",
 )
 _ENDING: Final = 2.0
 

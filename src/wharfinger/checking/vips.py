@@ -38,15 +38,13 @@ def _pages(request: Request, frames: Frames) -> Iterator[pyvips.Image]:
     import pyvips
 
     pyvips.cache_set_max(0)
-    # No other loader than that of HEIF's family is let near the file.
-    pyvips.operation_block_set("VipsForeignLoad", True)
-    pyvips.operation_block_set("VipsForeignLoadHeif", False)
     with request.open() as file:
         content = file.read()
     number, count = 0, 1
     while number < count:
-        image = pyvips.Image.new_from_buffer(
-            content, "", page=number, access="sequential", fail_on="truncated"
+        # The loader by its name: libvips itself would look at the first brand alone.
+        image = pyvips.Image.heifload_buffer(
+            content, page=number, access="sequential", fail_on="truncated"
         )
         if "n-pages" in image.get_fields():
             count = cast("int", image.get("n-pages"))
