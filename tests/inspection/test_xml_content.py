@@ -254,13 +254,19 @@ SVGZ = "application/x-svgz"
 @pytest.mark.parametrize(
     ("data", "expected"),
     [
-        (gzip.compress(RUNS["a script"]), ("scripts",)),
-        (gzip.compress(b"<svg>") + gzip.compress(SCRIPT + b"</svg>"), ("scripts",)),
-        (gzip.compress(HONEST["a style sheet"]), ()),
-        (gzip.compress(svg("<g/>" * 100_000)), ()),
-        (gzip.compress(HONEST["shapes"])[:-4], ("damaged",)),
-        (gzip.compress(HONEST["shapes"])[:15] + b"\xff" * 40, ("damaged",)),
-        (HONEST["shapes"], ("damaged",)),
+        pytest.param(gzip.compress(RUNS["a script"]), ("scripts",), id="a script"),
+        pytest.param(
+            gzip.compress(b"<svg>") + gzip.compress(SCRIPT + b"</svg>"),
+            ("scripts",),
+            id="a script in the second part",
+        ),
+        pytest.param(gzip.compress(HONEST["a style sheet"]), (), id="honest"),
+        pytest.param(gzip.compress(svg("<g/>" * 100_000)), (), id="honest and long"),
+        pytest.param(gzip.compress(HONEST["shapes"])[:-4], ("damaged",), id="cut off"),
+        pytest.param(
+            gzip.compress(HONEST["shapes"])[:15] + b"\xff" * 40, ("damaged",), id="overwritten"
+        ),
+        pytest.param(HONEST["shapes"], ("damaged",), id="not compressed"),
     ],
 )
 def test_a_compressed_svg_is_read_as_well(data: bytes, expected: tuple[str, ...]) -> None:
