@@ -116,7 +116,7 @@ HONEST = {
     "an escape in a style": svg('<text style="font-family: \\22 A\\0 \\&#10;"/>'),
     "an animation": svg('<circle><animate attributeName="r" to="2"/></circle>'),
     "what Inkscape notes": svg(
-        '<i:view i:href="file:///home/me/a.png" i:onload="no"/>', root='xmlns:i="urn:inkscape"'
+        '<i:view i:href="file:///srv/me/a.png" i:onload="no"/>', root='xmlns:i="urn:inkscape"'
     ),
     "text about scripts": svg("<text>&lt;scr" + "ipt&gt; javascript: onload=</text>"),
     "notes about it": svg(

@@ -16,6 +16,7 @@ from support.served import serve
 from support.services import blobs_on_disk, token
 from support.shells import Browser, form
 from wharfinger import Client, Principal, Wharf
+from wharfinger.service.replies import Claimed
 
 KEY = {"Idempotency-Key": '"8e03978e-40d5-43dd-bc93-6894a57f9324"'}
 TEXT = {"Content-Type": "text/plain", "Content-Disposition": 'attachment; filename="a.txt"'}
@@ -201,10 +202,11 @@ def test_a_stored_answer_is_given_for_a_day(tmp_path: Path) -> None:
     with make_wharf(tmp_path / "data", clock=clock) as wharf:
         owner = Principal(id="user:1", scopes=frozenset({"write"})).id
         claimed = wharf.replies.claim(owner, "k", "r")
+        assert isinstance(claimed, Claimed)
         wharf._open().catalog.write(
             lambda connection: claimed.keep(connection, 201, (), b"{}", content="c")
-        )  # type: ignore[union-attr]
-        claimed.done()  # type: ignore[union-attr]
+        )
+        claimed.done()
         clock.forward(86_399)
         assert wharf.replies.claim(owner, "k", "r").status == 201  # type: ignore[union-attr]
         clock.forward(1)
