@@ -28,6 +28,7 @@ _LONGEST: Final = 1024
 # Unicode UAX #15 section 13, stream-safe text: no writing has more marks on one letter, and
 # bringing them into order takes the square of their number.
 _MOST_MARKS: Final = 30
+_MARKS: Final = re.compile(rb"[^\0]{%d}" % (_MOST_MARKS + 1))
 
 
 class MemberNames:
@@ -64,8 +65,8 @@ class MemberNames:
     def _known(self, name: str, *, folder: bool) -> bool:
         parts = (part for part in _SEPARATORS.split(name) if part not in {"", "."})
         # What macOS and Windows take for the same name: composed alike, in either case.
-        folded = unicodedata.normalize("NFC", "/".join(parts)).casefold()
-        folded = unicodedata.normalize("NFC", folded)
+        # (Unicode D145, canonical caseless matching, but for its first step: one mark of Greek.)
+        folded = unicodedata.normalize("NFD", "/".join(parts).casefold())
         key = hashlib.blake2b(folded.encode("utf-8", "surrogatepass"), digest_size=16).digest()
         before = self._seen.get(key)
         self._seen[key] = folder and before is not False
@@ -92,9 +93,5 @@ def _wrong(name: str) -> str:
 
 
 def _has_too_many_marks(name: str) -> bool:
-    run = 0
-    for character in name:
-        run = run + 1 if unicodedata.combining(character) else 0
-        if run > _MOST_MARKS:
-            return True
-    return False
+    # Combining classes are 0 for letters and up to 240 for marks.
+    return _MARKS.search(bytes(map(unicodedata.combining, name))) is not None

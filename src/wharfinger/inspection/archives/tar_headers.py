@@ -44,16 +44,20 @@ def parse_header(block: bytes) -> Header:
         Damaged: its checksum or a number is wrong.
     """
     told = parse_number(block[148:156], "checksum")
-    # The field itself counts as eight blanks. Old systems added the bytes up as signed ones.
+    # The field itself counts as eight blanks.
     unsigned = sum(block) - sum(block[148:156]) + 8 * 0x20
-    signed = unsigned - 256 * sum(byte > 0x7F for byte in block[:148] + block[156:])  # noqa: PLR2004
-    if told not in {unsigned, signed}:
+    if told != unsigned and told != unsigned - _signs(block):
         raise Damaged("The checksum of a header is wrong.")
     name = _text(block[:100])
     # GNU's own format has other fields where ustar has the beginning of the name.
     if block[257:263] == b"ustar\0" and (prefix := _text(block[345:500])):
         name = f"{prefix}/{name}"
     return Header(name, parse_number(block[124:136], "size"), block[156:157], block)
+
+
+def _signs(block: bytes) -> int:
+    """Return by how much less old systems count, which added the bytes up as signed ones."""
+    return 256 * sum(byte > 0x7F for byte in block[:148] + block[156:])  # noqa: PLR2004
 
 
 def parse_number(field: bytes, what: str) -> int:
