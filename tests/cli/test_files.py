@@ -20,6 +20,7 @@ from support.tls import Authority
 from wharfinger import StoredFile, Wharf
 from wharfinger.catalog import files
 from wharfinger.errors import NotFound
+from wharfinger.testing import DownScanner
 
 StartPeer = Callable[..., Peer]
 
@@ -129,6 +130,17 @@ def test_ls_goes_through_all_pages(harbour: Harbour, wharf: Caller) -> None:
     assert listed == [*(one.id for one in reversed(many)), stored.id]
     assert len(wharf("ls", "--limit", "501").text.splitlines()) == 501
     assert len(wharf("ls", "--limit", "500").text.splitlines()) == 500
+
+
+def test_ls_shows_the_state_of_a_file_that_cannot_be_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, wharf: Caller
+) -> None:
+    with make_wharf(tmp_path, scanner=DownScanner()) as held, stand_alone(held) as url:
+        harbour = Harbour(held, url)
+        harbour.put()
+        monkeypatch.setenv("WHARFINGER_SERVER", url)
+        monkeypatch.setenv("WHARFINGER_TOKEN", harbour.secret)
+        assert wharf("ls").text.endswith("  notes.txt (held)\n")
 
 
 def test_info_shows_the_record(harbour: Harbour, wharf: Caller) -> None:

@@ -12,7 +12,7 @@ from wharfinger.units import show_size
 
 @click.command(
     "ls",
-    help="""List the files that you may see, newest first: id, size, type, time (in UTC), collection, name.""",
+    help="""List the files that you may see, newest first: id, size, type, time (in UTC), collection, name, and the state of those that are not ready.""",
 )
 @click.option("--collection", metavar="NAME", help="Only files of this collection.")
 @click.option("--limit", type=click.IntRange(min=1), metavar="N", help="At most this many.")
@@ -34,6 +34,12 @@ def _minute(time: str) -> str:
     return f"{time[:16]}Z" if time.endswith("Z") else time
 
 
+def _state(record: dict[str, object]) -> str:
+    """Return in brackets the state of a file that cannot be read."""
+    state = record.get("state", "ready")
+    return "" if state == "ready" else f" ({state})"
+
+
 def _line(record: dict[str, object]) -> str:
     size = record.get("size")
     columns = (
@@ -42,6 +48,6 @@ def _line(record: dict[str, object]) -> str:
         f"{record.get('type')!s:<24}",
         _minute(str(record.get("created_at"))),
         f"{record.get('collection')!s:<8}",
-        str(record.get("name")),
+        f"{record.get('name')}{_state(record)}",
     )
     return "  ".join(names.show(column, limit=300) for column in columns)
