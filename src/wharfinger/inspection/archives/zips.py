@@ -28,7 +28,7 @@ from wharfinger.inspection.zip_directory import (
 from wharfinger.names import show
 from wharfinger.units import show_size
 
-__all__ = ["directory_of", "is_folder", "tell_kind", "zip_entries"]
+__all__ = ["directory_of", "tell_kind", "zip_entries"]
 
 # Nothing, compressed: 2 bytes of deflate, 14 of bzip2. Some writers treat folders so.
 _NOTHING_PACKED: Final = 32
@@ -47,14 +47,14 @@ def zip_entries(file: BinaryIO, size: int, place: Place) -> Iterator[Entry]:
     place.count.announced(sum(member.unpacked for member in members))
     names = MemberNames(place)
     for member in members:
-        folder = is_folder(member)
+        folder = _is_folder(member)
         place.count.member(folder=folder)
         names.judge(member.name, folder=folder)
         tell_kind(member, names)
         if member.encrypted:
             place.tell("encrypted", f"The member {_shown(member)} is encrypted.")
     for member in _apart(file, directory, place):
-        if not (member.encrypted or is_folder(member)):
+        if not (member.encrypted or _is_folder(member)):
             yield Entry(member.name, _content(file, member, place))
 
 
@@ -81,7 +81,7 @@ def directory_of(file: BinaryIO, size: int, place: Place, *, most: int) -> Direc
     return directory
 
 
-def is_folder(member: Member) -> bool:
+def _is_folder(member: Member) -> bool:
     """Return whether a member is a folder; with content it is a file, whatever its name."""
     return member.is_folder and not member.unpacked and member.packed <= _NOTHING_PACKED
 
