@@ -51,7 +51,7 @@ def test_a_worker_does_what_waits(tmp_path: Path, wharf: Caller) -> None:
         service.receive([b"content"], collection="files", name="a.txt")
     assert states(tmp_path) == ["checking"]
     said = wharf("worker", "--once", "--data", str(tmp_path))
-    assert (said.code, said.text) == (0, "1 checks done, 0 wait.\n")
+    assert (said.code, said.text) == (0, "Checks done: 1; waiting: 0.\n")
     assert states(tmp_path) == ["ready"]
     said = wharf("worker", "--once", "--json", "--data", str(tmp_path))
     assert said.records == [{"done": 0, "waiting": 0, "parked": 0}]
@@ -91,12 +91,22 @@ def test_ready_files_are_scanned_again_by_the_scanner_of_the_configuration(
         config.write_text(f'[scan]\nclamd = "{clamd.unix}"\n')
         where = ("--data", str(data), "--config", str(config))
         said = wharf("rescan", "--collection", "images", "--json", *where)
-        assert said.records == [{"enqueued": 0, "done": 0}]
+        assert said.records == [{"enqueued": 0, "done": 0, "waiting": 0, "parked": 0}]
         said = wharf("rescan", "--since", "2999-01-01", *where)
-        assert said.text == "0 files are to be scanned again.\n"
+        assert said.text == "Files to be scanned again: 0.\n"
         said = wharf("rescan", "--now", *where)
-        assert (said.code, said.text) == (0, "2 files are to be scanned again. 2 scans done.\n")
+        assert said.code == 0
+        assert said.text == "Files to be scanned again: 2. Scans done: 2; waiting: 0.\n"
     assert states(data) == ["refused", "ready"]
+
+
+def test_scans_whose_scanner_is_away_are_told_as_waiting(tmp_path: Path, wharf: Caller) -> None:
+    data, config = tmp_path / "data", tmp_path / "wharfinger.toml"
+    received(data, Says(Clean()))
+    config.write_text(f'[scan]\nclamd = "unix://{tmp_path}/nobody.sock"\n')
+    said = wharf("rescan", "--now", "--json", "--data", str(data), "--config", str(config))
+    assert said.records == [{"enqueued": 1, "done": 1, "waiting": 1, "parked": 0}]
+    assert states(data) == ["ready"]
 
 
 def test_without_a_scanner_there_is_nothing_to_scan_with(tmp_path: Path, wharf: Caller) -> None:

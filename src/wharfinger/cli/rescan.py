@@ -46,7 +46,9 @@ def command(
             collection=collection, since=None if since is None else since.replace(tzinfo=UTC)
         )
         done = wharf.checking.run() if here else 0
-    text = f"{enqueued} files are to be scanned again."
-    if here:
-        text += f" {done} scans done."
-    output.emit({"enqueued": enqueued, "done": done}, text)
+        waiting, parked = wharf.checking.counts()
+    text = f"Files to be scanned again: {enqueued}."
+    if here:  # what is done and waits again found its scanner away
+        text += f" Scans done: {done}; waiting: {waiting}."
+    record = {"enqueued": enqueued, "done": done, "waiting": waiting, "parked": parked}
+    output.emit(record, text)

@@ -48,7 +48,7 @@ def command(*, data: str | None, config: str | None, once: bool, threads: int) -
             done = sum(future.result() for future in running)
         waiting, parked = wharf.checking.counts()
     record = {"done": done, "waiting": waiting, "parked": parked}
-    text = f"{done} checks done, {waiting} wait."
+    text = f"Checks done: {done}; waiting: {waiting}."
     if parked:
-        text += f" {parked} were given up: `wharf ls` shows the files as failed."
+        text += f" Given up: {parked}; the log says why, and `wharf rescan` tries them again."
     output.emit(record, text)
