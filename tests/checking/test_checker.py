@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 import pytest
+from PIL import Image
 
 from support import decoders
 from support import pictures as p
@@ -110,6 +111,19 @@ def test_an_honest_image_passes_and_its_size_is_known(
     facts = judge(checker, make())
     assert facts.type == media_type
     assert facts.details == Details(width=width, height=height, frames=frames)
+
+
+@pytest.mark.parametrize(
+    ("kind", "options"),
+    [("JPEG", {}), ("PNG", {"compress_level": 1}), ("WEBP", {"method": 0})],
+    ids=["jpeg", "png", "webp"],
+)
+def test_the_largest_picture_that_a_policy_takes_has_room(
+    checker: Checker, kind: str, options: dict[str, object]
+) -> None:
+    file = io.BytesIO()
+    Image.new("RGB", (7100, 7000), "green").save(file, kind, **options)
+    assert judge(checker, file.getvalue()).details == Details(width=7100, height=7000, frames=1)
 
 
 def without_tables(data: bytes, *, picture: int = 0) -> bytes:

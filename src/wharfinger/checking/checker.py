@@ -6,12 +6,13 @@ own. An answer of that process is believed only in its form: whole numbers, know
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from types import TracebackType
 from typing import BinaryIO, Final, Self, TypeAlias
 
-from wharfinger.checking import decoders, files, pdf
+from wharfinger.checking import decoders, files, pdf, second_opinion
 from wharfinger.checking.messages import Message
 from wharfinger.checking.pool import Pool
 from wharfinger.checking.process import Lost
@@ -37,6 +38,8 @@ Rewrite: TypeAlias = Callable[[], BinaryIO]
 
 # The largest image that others accept takes about 5 s; an animation, several times that.
 SECONDS: Final = 30
+# Encoding takes longer than decoding.
+_SLOWER: Final = 3
 # An image written anew may grow: our encoder does not know all tricks of others'.
 _MOST_GROWTH: Final = 4
 _ROOM: Final = 16 * MIB
@@ -54,7 +57,7 @@ class Checker:
     Args:
         processes: how many decode at the same time; None for as many as there are
             processors, at most 4.
-        seconds: how long the decoding of one file may take.
+        seconds: how long the decoding of one file may take; writing it anew, three times that.
         pool: where jobs run; for tests.
     """
 
@@ -96,11 +99,14 @@ class Checker:
                 anew is refused, too, whatever the policy says of damaged ones.
             Unavailable: no process for decoding can be started.
             StorageFull: there is no room for the image written anew.
+            ConfigError: the policy asks for a second opinion, and libmagic is missing.
         """
         media_type, details = examine(file, facts.size, policy=policy, name=name, type=type)
         facts = facts.with_content(media_type, details)
         if not policy.check_content:
             return facts
+        if policy.second_opinion and facts.size:
+            facts = self._asked(file, facts, policy)
         if decoders.is_picture(media_type):
             return self._picture(file, facts, policy, rewrite)
         if media_type == _PDF and pdf.available() and _DAMAGED not in details.findings:
@@ -170,7 +176,9 @@ class Checker:
         }
         with files.scratch() as held:
             try:
-                told = self._run("rewrite", (descriptor, held.fileno()), facts.size, options)
+                told = self._run(
+                    "rewrite", (descriptor, held.fileno()), facts.size, options, _SLOWER
+                )
             except Lost as error:
                 raise ContentDamaged(
                     f"The {label} cannot be written anew: {error}.", finding=_DAMAGED
@@ -192,6 +200,18 @@ class Checker:
             details = replace(facts.details, frames=frames, findings=())
             return replace(facts, size=length, sha256=digest, details=details)
 
+    def _asked(self, file: BinaryIO, facts: Facts, policy: Policy) -> Facts:
+        """Return the facts after asking libmagic, too; it sees the beginning of the file."""
+        findings = Findings(policy)
+        told: Message = {}
+        length = min(facts.size, second_opinion.READ)
+        with files.descriptor_of(file, facts.size, most=length) as descriptor:
+            # A file on which libmagic crashes or hangs has no second opinion: `report` says so.
+            with contextlib.suppress(Lost):
+                told = self._run("opinion", (descriptor,), length, {})
+        second_opinion.report(told, facts.type, findings)
+        return facts.with_content(facts.type, _joined(facts.details, Details(), findings))
+
     def _pdf(self, file: BinaryIO, facts: Facts, policy: Policy) -> Facts:
         findings = Findings(policy)
         told: Message = {}
@@ -207,11 +227,15 @@ class Checker:
         return facts.with_content(facts.type, _joined(facts.details, details, findings))
 
     def _run(
-        self, job: str, descriptors: tuple[int, ...], size: int, options: Mapping[str, object]
+        self,
+        job: str,
+        descriptors: tuple[int, ...],
+        size: int,
+        options: Mapping[str, object],
+        slower: int = 1,
     ) -> Message:
-        return self._pool.run(
-            job, size=size, options=options, files=descriptors, seconds=self._seconds
-        )
+        seconds = slower * self._seconds
+        return self._pool.run(job, size=size, options=options, files=descriptors, seconds=seconds)
 
     def close(self) -> None:
         """End the processes. A later check starts others."""

@@ -21,10 +21,10 @@ _PIECE: Final = MIB
 
 
 @contextlib.contextmanager
-def descriptor_of(file: BinaryIO, size: int) -> Iterator[int]:
+def descriptor_of(file: BinaryIO, size: int, *, most: int | None = None) -> Iterator[int]:
     """Yield a descriptor of the same bytes; a copy's where the file is none of the system.
 
-    The file's own place does not matter, and is not changed where it is a file of the system.
+    With `most` no more than so many bytes are copied. The file's own place does not matter, and is not changed where it is a file of the system.
     """
     raw = getattr(file, "file", file)
     raw = getattr(raw, "raw", raw)
@@ -35,9 +35,11 @@ def descriptor_of(file: BinaryIO, size: int) -> Iterator[int]:
             return
     with scratch() as held:
         file.seek(0)
+        left = size if most is None else min(size, most)
         with _full_disk_told():
-            while piece := file.read(_PIECE):
+            while left and (piece := file.read(min(_PIECE, left))):
                 held.write(piece)
+                left -= len(piece)
             held.flush()
         yield held.fileno()
 

@@ -26,6 +26,7 @@ JOBS: Final[Mapping[str, str]] = {
     "image": "wharfinger.checking.pictures:check",
     "rewrite": "wharfinger.checking.rewriting:rewrite",
     "pdf": "wharfinger.checking.jobs:check_pdf",
+    "opinion": "wharfinger.checking.second_opinion:ask",
 }
 
 

@@ -25,6 +25,8 @@ __all__ = ["Exceeded", "Frames", "check", "each_frame", "opened", "orientation",
 _ORIENTATION: Final = 0x0112
 _ORIENTATIONS: Final = range(1, 9)
 _TURNED: Final = frozenset({5, 6, 7, 8})
+# Their readers make room for the picture when it is opened; its size was judged before.
+_GREEDY: Final = frozenset({"image/webp", "image/avif", "image/heic", "image/heif"})
 # Said by Pillow where it shows something else than the file holds.
 _DAMAGE: Final = "Invalid APNG"
 _MOST_HELD: Final = GIB
@@ -146,6 +148,8 @@ def opened(file: BinaryIO, media_type: str, max_pixels: int) -> Iterator[Image.I
 
         pillow_heif.register_heif_opener()
         pillow_heif.options.DECODE_THREADS = 1
+    if media_type in _GREEDY:
+        limits.allow_memory(max_pixels, extra=_MOST_HELD)
     ImageFile.LOAD_TRUNCATED_IMAGES = False
     # The frames are counted one by one here; this is for what Pillow decodes on its way there.
     Image.MAX_IMAGE_PIXELS = max_pixels
