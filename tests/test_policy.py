@@ -171,12 +171,16 @@ def test_a_description_is_plain_json() -> None:
         "min_size": 0,
         "require_agreement": True,
         "check_content": True,
+        "second_opinion": False,
         "refuse": sorted(
             [
                 "damaged",
+                "disputed",
                 "encrypted",
                 "external-references",
+                "doubled-members",
                 "launch",
+                "links",
                 "macros",
                 "scripts",
                 "trailing-data",
@@ -210,6 +214,11 @@ def test_a_description_is_plain_json() -> None:
             {"check_content": False, "strip_metadata": True},
             "strip_metadata and reencode need check_content.",
         ),
+        ({"second_opinion": "yes"}, "second_opinion must be true or false, not 'yes'."),
+        (
+            {"check_content": False, "second_opinion": True},
+            "second_opinion needs check_content.",
+        ),
     ],
 )
 def test_wrong_rules_about_content_are_refused(arguments: dict[str, object], text: str) -> None:
@@ -221,5 +230,6 @@ def test_wrong_rules_about_content_are_refused(arguments: dict[str, object], tex
 def test_where_any_type_is_taken_only_what_leads_outside_is_refused() -> None:
     assert Policy.anything().refuse == {"unsafe-members"}
     assert "macros" in Policy.documents().refuse
+    assert "disputed" in Policy.documents().refuse
     assert Policy(refuse=["macros"]).refuse == {"macros"}
     assert Policy.documents().refuse.isdisjoint({"formulas", "embedded-files"})

@@ -81,14 +81,17 @@ ONLY_BY_NAME: Final = frozenset({"image/svg+xml", "image/svg"})
 FINDINGS: Final[Mapping[str, str]] = {
     "damaged": "cannot be decoded or parsed to its end",
     "trailing-data": "bytes after the end of the content: a second file may hide there",
-    "unsafe-members": "members of an archive that lead outside its folder, are links or devices, "
-    "or stand there twice",
+    "unsafe-members": "members of an archive that lead outside its folder, are devices, or share "
+    "their bytes",
+    "links": "members of an archive that are links",
+    "doubled-members": "members of an archive that have one name, perhaps in other letters",
     "encrypted": "cannot be looked into without a password",
     "macros": "programs inside an office document",
     "scripts": "scripts or event handlers inside a PDF, SVG or other XML document",
     "launch": "a PDF that starts programs or opens other files",
     "external-references": "XML that declares entities or fetches from elsewhere, or an office "
     "document that opens another from the network",
+    "disputed": "libmagic takes the content for something else, where it is asked",
     "external-links": "an office document that fetches from elsewhere",
     "embedded-objects": "objects of other programs inside an office document",
     "embedded-files": "files attached to a PDF",
@@ -109,6 +112,7 @@ POLICY_KEYS: Final = (
     "min_size",
     "require_agreement",
     "check_content",
+    "second_opinion",
     "refuse",
     "max_pixels",
     "max_total_pixels",
@@ -136,6 +140,8 @@ class Policy:
             Active content in harmless clothes is refused even without it.
         check_content: whether the whole content is looked into: images are decoded, the
             members of archives and documents read. What is found stands in the facts.
+        second_opinion: whether libmagic is asked as well what the content is; the extra
+            `[magic]`. Where it says something else, the finding is `disputed`.
         refuse: which findings refuse a file, words of `FINDINGS`; None for the usual ones:
             all that honest files do not have, or where any type is taken only members of
             archives that lead outside.
@@ -163,6 +169,7 @@ class Policy:
     min_size: int
     require_agreement: bool
     check_content: bool
+    second_opinion: bool
     refuse: frozenset[str]
     max_pixels: int
     max_total_pixels: int
@@ -183,6 +190,7 @@ class Policy:
         min_size: int | str = 0,
         require_agreement: bool = True,
         check_content: bool = True,
+        second_opinion: bool = False,
         refuse: Iterable[str] | None = None,
         max_pixels: int = 50_000_000,
         max_total_pixels: int = 500_000_000,
@@ -204,6 +212,7 @@ class Policy:
         truths: tuple[tuple[str, object], ...] = (
             ("require_agreement", require_agreement),
             ("check_content", check_content),
+            ("second_opinion", second_opinion),
             ("strip_metadata", strip_metadata),
             ("reencode", reencode),
             ("rename_to_type", rename_to_type),
@@ -229,6 +238,11 @@ class Policy:
             raise UsageError(
                 "strip_metadata and reencode need check_content.",
                 hint="An image that is not decoded cannot be written anew.",
+            )
+        if not check_content and second_opinion:
+            raise UsageError(
+                "second_opinion needs check_content.",
+                hint="Where the content is not looked into, nobody is asked about it.",
             )
         if self.min_size > self.max_size:
             raise UsageError(f"min_size {self.min_size} is larger than max_size {self.max_size}.")
@@ -293,6 +307,7 @@ class Policy:
             "min_size": self.min_size,
             "require_agreement": self.require_agreement,
             "check_content": self.check_content,
+            "second_opinion": self.second_opinion,
             "refuse": sorted(self.refuse),
             "max_pixels": self.max_pixels,
             "max_total_pixels": self.max_total_pixels,

@@ -17,6 +17,8 @@ _ERRORS: Final[dict[str, type[ContentRefused]]] = {
     "damaged": ContentDamaged,
     "trailing-data": HiddenContent,
     "unsafe-members": UnsafeArchive,
+    "links": UnsafeArchive,
+    "doubled-members": UnsafeArchive,
     "encrypted": UnsafeArchive,
 }
 

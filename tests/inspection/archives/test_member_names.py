@@ -35,6 +35,9 @@ HOSTILE = [
 ]
 
 
+WORDS = {"is a link": "links", "is a device": "unsafe-members"}
+
+
 def in_zip(name: str) -> bytes:
     return zip_of(Item("first.txt", b"1"), Item(name, b"x"))
 
@@ -101,7 +104,7 @@ def test_a_member_without_a_name_is_told() -> None:
 )
 def test_two_members_of_one_name_are_told(first: str, second: str) -> None:
     heard = told(zip_of(Item(first), Item(second)))
-    assert [word for word, _ in heard] == ["unsafe-members"]
+    assert [word for word, _ in heard] == ["doubled-members"]
     assert heard[0][1].endswith("stands there twice.")
 
 
@@ -124,7 +127,7 @@ def test_a_folder_that_was_a_file_before_stays_told() -> None:
 )
 def test_a_zip_member_that_is_no_file_is_told(attributes: int, what: str) -> None:
     data = zip_of(Item("x", b"/etc/passwd", attributes=attributes))
-    assert told(data) == [("unsafe-members", f"The member 'x' {what}.")]
+    assert told(data) == [(WORDS[what], f"The member 'x' {what}.")]
 
 
 @pytest.mark.parametrize(
@@ -139,7 +142,7 @@ def test_a_zip_member_that_is_no_file_is_told(attributes: int, what: str) -> Non
 )
 def test_a_tar_member_that_is_no_file_is_told(kind: bytes, what: str) -> None:
     data = tar_of(tar_file(b"x", kind=kind, link=b"/etc/passwd"), tar_file(b"y", b"1"))
-    assert told(data) == [("unsafe-members", f"The member 'x' {what}.")]
+    assert told(data) == [(WORDS[what], f"The member 'x' {what}.")]
 
 
 def test_the_second_name_of_a_zip_member_is_judged_too() -> None:

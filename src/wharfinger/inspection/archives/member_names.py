@@ -1,7 +1,9 @@
 """Names of members, judged as if somebody would unpack the archive into a folder.
 
 Both separators count, because archives travel between systems. A member that would lie
-outside the folder, is a link or a device, or stands there twice is told as "unsafe-members".
+outside the folder or is a device is told as "unsafe-members", a link as "links", and two of one
+name as "doubled-members": honest packages of Unix programs have links, and names that differ
+by case alone.
 Names that Windows reserves are `wharfinger.names`' matter, when a file of that name is stored.
 """
 
@@ -48,7 +50,7 @@ class MemberNames:
             self._tell(name, wrong)
         # Folders may stand there twice: unpacking makes them once.
         elif self._known(name, folder=folder):
-            self._tell(name, "stands there twice")
+            self._tell(name, "stands there twice", "doubled-members")
 
     def judge_second(self, name: str) -> None:
         """Tell what is wrong with another name that some programs give a member."""
@@ -58,7 +60,7 @@ class MemberNames:
     def judge_kind(self, name: str, *, link: bool, device: bool) -> None:
         """Tell of a member that is no file and no folder."""
         if link:
-            self._tell(name, "is a link")
+            self._tell(name, "is a link", "links")
         if device:
             self._tell(name, "is a device")
 
@@ -72,8 +74,8 @@ class MemberNames:
         self._seen[key] = folder and before is not False
         return before is not None and not (before and folder) and not self._repeats
 
-    def _tell(self, name: str, wrong: str) -> None:
-        self._place.tell("unsafe-members", f"The member {show(name, limit=60)!r} {wrong}.")
+    def _tell(self, name: str, wrong: str, word: str = "unsafe-members") -> None:
+        self._place.tell(word, f"The member {show(name, limit=60)!r} {wrong}.")
 
 
 def _wrong(name: str) -> str:
