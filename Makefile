@@ -94,5 +94,5 @@ clean:
 packages:
 	@test "$(PACKAGES)" = no || .ci/debian-packages "comparing with real peers" \
 	  nginx-light:nginx curl:curl strace:strace nodejs:node npm:npm tinyproxy-bin:tinyproxy \
-	  wrk:wrk redis-server:redis-server caddy:caddy chromium:chromium clamav-daemon:clamd || \
+	  wrk:wrk redis-server:redis-server caddy:caddy chromium:chromium clamav-daemon:clamd file:file || \
 	  echo "Going on: the tests that need what is missing will be skipped." >&2

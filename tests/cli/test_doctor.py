@@ -61,7 +61,7 @@ def test_a_sound_installation_is_all_ok(data: Path, wharf: Caller) -> None:
     assert list(found) == [
         "data folder", "store folder", "file system", "free space", "catalog", "key", "clock",
         "quotas", "limits", "events", "checks", "scanner", "aiohttp", "Flask",
-        "pyvips", "pillow-heif", "pikepdf",
+        "pyvips", "pillow-heif", "pikepdf", "python-magic",
     ]  # fmt: skip
     assert {line["grade"] for name, line in found.items() if name != "free space"} == {"ok"}
     assert all(line["advice"] == "" for line in found.values() if line["grade"] == "ok")

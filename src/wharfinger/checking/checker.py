@@ -205,10 +205,12 @@ class Checker:
         findings = Findings(policy)
         told: Message = {}
         length = min(facts.size, second_opinion.READ)
-        with files.descriptor_of(file, facts.size, most=length) as descriptor:
-            # A file on which libmagic crashes or hangs has no second opinion: `report` says so.
-            with contextlib.suppress(Lost):
-                told = self._run("opinion", (descriptor,), length, {})
+        # A file on which libmagic crashes or hangs has no second opinion: `report` says so.
+        with (
+            files.descriptor_of(file, facts.size, most=length) as descriptor,
+            contextlib.suppress(Lost),
+        ):
+            told = self._run("opinion", (descriptor,), length, {})
         second_opinion.report(told, facts.type, findings)
         return facts.with_content(facts.type, _joined(facts.details, Details(), findings))
 

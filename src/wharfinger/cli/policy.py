@@ -63,7 +63,7 @@ def show(*, what: str | None, collection: str | None, data: str | None, config: 
 
 
 def _lines(policy: Policy) -> Iterator[str]:
-    from wharfinger.checking import decoders, pdf
+    from wharfinger.checking import decoders, pdf, second_opinion
     from wharfinger.inspection import describe_type
     from wharfinger.policy import FINDINGS
 
@@ -92,8 +92,15 @@ def _lines(policy: Policy) -> Iterator[str]:
         yield "PDFs: judged by their bytes alone; pip install 'wharfinger[pdf]' looks for scripts"
     for gap in decoders.missing(policy):
         yield f"{gap.sentence} {gap.advice}"
+    if policy.second_opinion:
+        why = second_opinion.missing()
+        yield "libmagic is asked, too" + (f", and cannot be: {why}; nothing passes" if why else "")
     for heading, refused in (("refused", True), ("told in the record, and accepted", False)):
-        words = [word for word in FINDINGS if (word in policy.refuse) is refused]
+        words = [
+            word
+            for word in FINDINGS
+            if (word in policy.refuse) is refused and (word != "disputed" or policy.second_opinion)
+        ]
         if words:
             yield f"{heading}:"
             yield from (f"  {word}: {FINDINGS[word]}" for word in words)

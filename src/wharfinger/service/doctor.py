@@ -15,7 +15,7 @@ from typing import BinaryIO, Final, Literal, TypeAlias, cast
 
 from wharfinger.catalog.events import MOST_TRIES
 from wharfinger.catalog.migrations import HEAD
-from wharfinger.checking import decoders
+from wharfinger.checking import decoders, second_opinion
 from wharfinger.errors import ConfigError, DataFolderError, Unavailable
 from wharfinger.scanners import Unscannable
 from wharfinger.scanners.clamd import Clamd
@@ -42,6 +42,7 @@ _OPTIONAL: Final = {
     "pillow-heif": "HEIC images: pip install 'wharfinger[heif]'",
     "pikepdf": "scripts and programs in PDFs, else judged by their bytes alone: "
     "pip install 'wharfinger[pdf]'",
+    "python-magic": "second opinions on types: pip install 'wharfinger[magic]'",
 }
 
 
@@ -82,6 +83,7 @@ def examine(settings: WharfSettings, *, workers: int = 1) -> Iterator[Finding]:
     yield _events(settings)
     yield _checks(settings)
     yield from _images(settings)
+    yield from _second_opinions(settings)
     yield from _scanners(settings.scan)
     yield from _optional_parts()
 
@@ -383,6 +385,15 @@ def _images(settings: WharfSettings) -> Iterator[Finding]:
         for gap in decoders.missing(collection.policy):
             detail = f"{gap.sentence} The collection {name} names them, and refuses all of them."
             yield Finding("images", "failure", detail, gap.advice)
+
+
+def _second_opinions(settings: WharfSettings) -> Iterator[Finding]:
+    """Tell of collections that keep the service from starting: libmagic is not there."""
+    for name, collection in sorted(settings.collections.items()):
+        try:
+            second_opinion.require(collection.policy, where=f"The collection {name}")
+        except ConfigError as error:
+            yield Finding("second opinion", "failure", error.detail, error.hint)
 
 
 def _optional_parts() -> Iterator[Finding]:

@@ -112,7 +112,7 @@ class Judge:
 
     def is_quick(self, staged: Staged) -> bool:
         """Return whether the judgement is a matter of milliseconds: no thread is needed for it."""
-        if self.scanner is not None:
+        if self.scanner is not None or staged.policy.second_opinion:
             return False
         kind = kind_of_type(staged.facts.type)
         if kind is None or not staged.policy.check_content:

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, BinaryIO, Final, Literal, Self, cast
 from wharfinger.catalog import Catalog, FileState, Link, StoredFile, Upload, UploadLink
 from wharfinger.catalog import files as statements
 from wharfinger.catalog.records import from_millis, to_millis
+from wharfinger.checking import second_opinion
 from wharfinger.errors import (
     DataFolderError,
     NotFound,
@@ -90,6 +91,8 @@ class Wharf:
         scanner: Scanner | None = None,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
+        for name, collection in settings.collections.items():
+            second_opinion.require(collection.policy, where=f"The collection {name}")
         self.settings = settings
         self._given_store = store
         clock = _seconds(now)
