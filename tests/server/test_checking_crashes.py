@@ -48,7 +48,7 @@ with Wharf(settings, scanner=WordScanner(b"evil")) as wharf:
     match step:
         case "before publishing": die(LocalStore, "publish", after=False)
         case "after publishing": die(LocalStore, "publish", after=True)
-        case "before it is settled": die(Settling, "_settle", after=False)
+        case "before it is settled": die(Settling, "_make_ready", after=False)
         case "before it is refused": die(Settling, "refused", after=False)
         case "after it is settled": die(LocalStore, "delete_part", after=False)
     wharf.checking.run()

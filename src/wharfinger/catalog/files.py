@@ -181,12 +181,11 @@ def overdue(connection: Connection, now: datetime, limit: int) -> list[str]:
 
 
 def live_ids(connection: Connection, ids: Sequence[str]) -> set[str]:
-    """Return which of these ids belong to live files."""
+    """Return which of these ids belong to live files that have, or may have, their bytes."""
+    gone = [state.value for state in (*ENDED, FileState.REFUSED)]
     return set(
         connection.execute(
-            select(files.c.id).where(
-                files.c.id.in_(ids), files.c.state.not_in([state.value for state in ENDED])
-            )
+            select(files.c.id).where(files.c.id.in_(ids), files.c.state.not_in(gone))
         ).scalars()
     )
 

@@ -85,6 +85,11 @@ def release(connection: Connection, worker: str) -> int:
     ).rowcount
 
 
+def is_leased(connection: Connection, job: Job) -> bool:
+    """Return whether the lease is still good: nobody has taken the job on since, or done it."""
+    return connection.execute(select(jobs.c.seq).where(_is(job))).first() is not None
+
+
 def done(connection: Connection, job: Job) -> bool:
     """Take a job out of the queue; return whether the lease was still good."""
     return connection.execute(delete(jobs).where(_is(job))).rowcount == 1

@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import signal
 import threading
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import FIRST_EXCEPTION, wait
+from functools import partial
+from typing import Final
 
 import click
 
 from wharfinger.cli import output, service
+
+# A check that takes longer than this when the worker is told to end is left for another one.
+_STOP_SECONDS: Final = 10.0
+_LOOK_SECONDS: Final = 0.2
 
 
 @click.command(
@@ -34,6 +40,7 @@ def command(*, data: str | None, config: str | None, once: bool, threads: int) -
     settings = service.existing(service.load(data=data, config=config))
     with service.installed():
         from wharfinger.service import Wharf
+        from wharfinger.service.threads import Threads
 
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -41,11 +48,18 @@ def command(*, data: str | None, config: str | None, once: bool, threads: int) -
     with Wharf(settings.wharf) as wharf:
         if not once:
             output.note("Checking files; Ctrl-C ends it.")
-        with ThreadPoolExecutor(threads, thread_name_prefix="wharfinger-worker") as pool:
-            running = [
-                pool.submit(wharf.checking.run, until_idle=once, stop=stop) for _ in range(threads)
-            ]
-            done = sum(future.result() for future in running)
+        pool = Threads(threads, "wharfinger-worker")
+        run = partial(wharf.checking.run, until_idle=once, stop=stop)
+        running = [pool.submit(run) for _ in range(threads)]
+        while not stop.is_set():
+            ended, others = wait(running, timeout=_LOOK_SECONDS, return_when=FIRST_EXCEPTION)
+            if not others or any(future.exception() for future in ended):
+                stop.set()
+        if not pool.close(_STOP_SECONDS):
+            output.note(
+                "A check that takes long was left; it is done again by whoever checks next."
+            )
+        done = sum(future.result() for future in running if future.done())
         waiting, parked = wharf.checking.counts()
     record = {"done": done, "waiting": waiting, "parked": parked}
     text = f"Checks done: {done}; waiting: {waiting}."

@@ -13,16 +13,23 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, wait
 from datetime import datetime, timedelta
 from functools import partial
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, BinaryIO, Final, TypeVar
 
 from wharfinger.catalog import Catalog, FileState, Job, JobKind, StoredFile
 from wharfinger.catalog import files as file_statements
 from wharfinger.catalog import jobs as job_statements
-from wharfinger.errors import NotFound, NotReady, Rejected, UsageError, WharfingerError
+from wharfinger.errors import (
+    NotFound,
+    NotReady,
+    Rejected,
+    Unavailable,
+    UsageError,
+    WharfingerError,
+)
 from wharfinger.inspection import Details, Facts
 from wharfinger.policy import Policy
 from wharfinger.service.checking_settings import CheckingSettings
@@ -30,10 +37,13 @@ from wharfinger.service.judging import Held, Judge, Judgement, Passed, Staged, U
 from wharfinger.service.living import Living
 from wharfinger.service.refusals import error_of_problem
 from wharfinger.service.settling import LeaseLost, Settling
+from wharfinger.service.threads import Threads
 from wharfinger.stores import Store
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
+
+_T = TypeVar("_T")
 
 log = logging.getLogger("wharfinger")
 
@@ -41,6 +51,14 @@ log = logging.getLogger("wharfinger")
 _LOOK_SECONDS: Final = 5.0
 # A scanner that is away is asked again after this, and then less and less often.
 _SOON: Final = timedelta(seconds=2)
+# Each check that waits for a thread has a file open; more of them wait in the catalog alone.
+_MOST_UNDER_WAY: Final = 128
+# A request that waits has one of its shell's threads: half of them stay free for others.
+_MOST_PATIENT: Final = 8
+_MOMENT: Final = 1.0
+# So long is waited for checks that run when the service ends.
+_STOP_SECONDS: Final = 5.0
+_CLOSING: Final = "The service is closing."
 # How often a request that waits looks whether another process has settled its file.
 _ASK_SECONDS: Final = 0.1
 
@@ -81,9 +99,13 @@ class Checking:
         self._now = now
         self._starting = threading.Lock()
         self._pid = 0
-        self._pool: ThreadPoolExecutor | None = None
+        self._pool: Threads | None = None
         self._looking: threading.Thread | None = None
         self._stop = threading.Event()
+        self._free = threading.Event()
+        self._counting = threading.Lock()
+        self._under_way = 0
+        self._waiting = 0
 
     @property
     def scans(self) -> bool:
@@ -103,16 +125,25 @@ class Checking:
                 _now_or_rejected(partial(self._judge.judge, staged, staged.open()))
                 for staged in files
             ]
-        if not self.settings.workers:
+        if not self.settings.workers or self._under_way >= _MOST_UNDER_WAY:
             return [Unjudged(None) for _ in files]
-        pool = self._begin()
-        # Opened here: when a thread comes to it, the upload may have let go of its own.
-        futures = [pool.submit(self._judge.judge, staged, staged.open()) for staged in files]
-        wait(futures, timeout=self.settings.wait)
-        return [
-            _now_or_rejected(future.result) if future.done() else Unjudged(future)
-            for future in futures
-        ]
+        futures: list[Future[Passed | Held]] = []
+        try:
+            for staged in files:
+                # Opened here: when a thread comes to it, the upload may have let go of its own.
+                file = staged.open()
+                futures.append(self._submit(self._judge.judge, staged, file))
+                futures[-1].add_done_callback(partial(_close, file))  # also when it is cancelled
+            with self._patience() as seconds:
+                wait(futures, timeout=seconds)
+            return [
+                _now_or_rejected(future.result) if future.done() else Unjudged(future)
+                for future in futures
+            ]
+        except BaseException:
+            for future in futures:
+                Unjudged(future).discard()
+            raise
 
     def enqueue(
         self, connection: Connection, stored: StoredFile, judgement: Judgement
@@ -178,7 +209,14 @@ class Checking:
         stop = self._stop if stop is None else stop
         done = 0
         while not stop.is_set():
-            if self._one():
+            try:
+                did = self._one()
+            except (WharfingerError, OSError) as error:
+                if until_idle:
+                    raise
+                log.error("jobs could not be done and are tried again: %s", error)  # noqa: TRY400
+                did = False
+            if did:
                 done += 1
             elif until_idle:
                 break
@@ -236,8 +274,12 @@ class Checking:
         return self._catalog().read(job_statements.counts)
 
     def close(self) -> None:
-        """Let no check begin any more, and wait for those that run."""
+        """Let no check begin any more, and wait a while for those that run.
+
+        One that hangs is not waited for: its job is another process's from then on.
+        """
         self._stop.set()
+        self._free.set()
         with self._starting:
             pool, self._pool = self._pool, None
             looking, self._looking = self._looking, None
@@ -245,35 +287,75 @@ class Checking:
                 return
         if looking is not None and looking is not threading.current_thread():
             looking.join()
-        if pool is not None:
-            pool.shutdown(cancel_futures=True)
+        if pool is not None and not pool.close(_STOP_SECONDS):
+            log.warning("a check that takes long was left; it is done again later")
         self._judge.close()
 
     # --- inside -------------------------------------------------------------------------------
 
-    def _begin(self) -> ThreadPoolExecutor:
+    def _begin(self) -> Threads:
         with self._starting:
+            if self._stop.is_set():
+                raise Unavailable(_CLOSING)
             if self._pool is None or self._pid != os.getpid():
                 self._pid = os.getpid()
-                self._pool = ThreadPoolExecutor(
-                    self.settings.workers, thread_name_prefix="wharfinger-check"
-                )
+                self._pool = Threads(self.settings.workers, "wharfinger-check")
                 self._looking = threading.Thread(
                     target=self._look, name="wharfinger-jobs", daemon=True
                 )
                 self._looking.start()
             return self._pool
 
+    def _submit(self, function: Callable[..., _T], *arguments: object) -> Future[_T]:
+        pool = self._begin()
+        with self._counting:
+            self._under_way += 1
+        try:
+            future = pool.submit(function, *arguments)
+        except RuntimeError as error:
+            self._ended()
+            raise Unavailable(_CLOSING) from error
+        future.add_done_callback(self._ended)
+        return future
+
+    def _ended(self, _: object = None) -> None:
+        with self._counting:
+            self._under_way -= 1
+        self._free.set()
+
+    @contextlib.contextmanager
+    def _patience(self) -> Iterator[float]:
+        """Say how long a request may wait: where many wait already, a moment."""
+        with self._counting:
+            self._waiting += 1
+            many = self._waiting > _MOST_PATIENT
+        try:
+            yield min(self.settings.wait, _MOMENT) if many else self.settings.wait
+        finally:
+            with self._counting:
+                self._waiting -= 1
+
     def _look(self) -> None:
+        """Give the threads that have nothing to do the jobs that nobody does."""
         while not self._stop.is_set():
+            self._free.clear()
             try:
-                self.run()
+                while self._under_way < self.settings.workers and (job := self._lease()):
+                    self._submit(self._do, job)
             except (WharfingerError, OSError) as error:
-                log.error("jobs could not be done and are tried again: %s", error)  # noqa: TRY400
-            self._stop.wait(_LOOK_SECONDS)
+                if not self._stop.is_set():
+                    log.error("jobs could not be done and are tried again: %s", error)  # noqa: TRY400
+            self._free.wait(_LOOK_SECONDS)
 
     def _one(self) -> bool:
         """Do one job; return whether there was one."""
+        job = self._lease()
+        if job is not None:
+            self._do(job)
+        return job is not None
+
+    def _lease(self) -> Job | None:
+        """Take on the job that waits longest, also that of a process that died."""
         now, living = self._now(), self._living()
         until = now + timedelta(seconds=self.settings.deadline)
         dead = [
@@ -290,20 +372,19 @@ class Checking:
         if not dead and not self._catalog().read(
             lambda connection: job_statements.is_due(connection, now)
         ):
-            return False
-        job = self._catalog().write(lease)
-        if job is None:
-            return False
+            return None
+        return self._catalog().write(lease)
+
+    def _do(self, job: Job) -> None:
         try:
             stored = self._find(job.file_id)
         except NotFound:
             self._catalog().write(lambda connection: job_statements.done(connection, job))
-            return True
+            return
         if job.kind is JobKind.RESCAN:
             self._settle(stored, job, lambda: self._scan_again(stored))
         else:
             self._settle(stored, job, lambda: self._check_again(stored))
-        return True
 
     def _settle(self, stored: StoredFile, job: Job, judgement: Callable[[], Passed | Held]) -> None:
         """Judge a file and settle it; whatever goes wrong is in the log and on the job."""
@@ -365,6 +446,10 @@ def _now_or_rejected(judge: Callable[[], Passed | Held]) -> Judgement | Rejected
         return judge()
     except Rejected as error:
         return error
+
+
+def _close(file: BinaryIO, _: object) -> None:
+    file.close()
 
 
 def _facts_of(stored: StoredFile) -> Facts:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
-from typing import BinaryIO, Final, Literal, TypeAlias, cast
+from typing import BinaryIO, Final, Literal, TypeAlias, assert_never, cast
 
 from wharfinger import scanners
 from wharfinger.checking import Checker
@@ -75,7 +75,10 @@ class Unjudged:
     future: Future[Passed | Held] | None
 
     def discard(self) -> None:
-        """Do nothing: whoever judges lets go of what it writes."""
+        """Have nobody judge it, or let go of what was written anew when the judgement comes."""
+        if self.future is not None:
+            self.future.cancel()
+            self.future.add_done_callback(_discard_result)
 
 
 Judgement: TypeAlias = Passed | Held | Unjudged
@@ -168,6 +171,8 @@ class Judge:
                 if self._when_unscannable == "refuse":
                     raise problem
                 return Held(facts=facts, problem=problem, again=False)
+            case _:  # a scanner that forgot to answer: no file is clean because of that
+                assert_never(verdict)
 
     def close(self) -> None:
         """End the decoders' processes."""
@@ -177,6 +182,11 @@ class Judge:
 def _discard(staging: Staging | None) -> None:
     if staging is not None:
         staging.discard()
+
+
+def _discard_result(future: Future[Passed | Held]) -> None:
+    if not future.cancelled() and future.exception() is None:
+        future.result().discard()
 
 
 class _Anew:

@@ -240,12 +240,12 @@ def finish_all(
             with contextlib.suppress(OSError):
                 store.delete(file_id)
                 store.delete_part(file_id)
+        for one in judged:
+            one.discard()
         raise
     finally:
         for reception in receptions:
             reception.abort()
-        for one in judged:
-            one.discard()
     for record, job, one in zip(records, jobs, judged, strict=True):
         checking.go_on(record, job, one)
     return records

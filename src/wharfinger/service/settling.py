@@ -3,11 +3,14 @@
 The bytes rest in staging under the file's id. Passed: they are published, then the record
 says so, then the staged name goes; a crash in between is made good by whoever does the job
 next. Refused: the record says why, with it the upload and the links, then the bytes go. All of
-it only while the record stands where it stood, and only with the newest lease of the job.
+it only while the record stands where it stood, and only with the newest lease of the job. Who
+publishes holds the staged bytes' lock until that is recorded: what one has published, and perhaps
+recorded, no other replaces.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 from collections.abc import Callable, Mapping
@@ -20,7 +23,7 @@ from wharfinger.catalog import files as file_statements
 from wharfinger.catalog import jobs as job_statements
 from wharfinger.catalog import links as link_statements
 from wharfinger.catalog import uploads as upload_statements
-from wharfinger.errors import WharfingerError
+from wharfinger.errors import NotFound, StorageFull, Unavailable, WharfingerError
 from wharfinger.service.events import FAILED, HELD, READY, REFUSED, RELEASED
 from wharfinger.service.judging import Held, Passed
 from wharfinger.service.refusals import problem_of
@@ -76,27 +79,29 @@ class Settling:
             state=FileState.READY,
             problem=None,
         )
+
+        def settle(connection: Connection) -> None:
+            if job is not None and not job_statements.done(connection, job):
+                raise LeaseLost
+            self._make_ready(connection, ready, stored.state)
+            self.note(connection, ready, READY)
+
         try:
-            self._publish(stored, judgement.rewritten)
+            self._publish(stored, job, judgement.rewritten, settle)
         finally:
             judgement.discard()
-        self._settle(ready, stored.state, job, READY)
         return ready
 
     def released(self, stored: StoredFile, reason: str, by: str) -> StoredFile:
         """Make a held file one that is handed out, because a person says so. Raises LeaseLost."""
         ready = replace(stored, state=FileState.READY, problem=None)
-        self._publish(stored)
 
         def settle(connection: Connection) -> None:
-            if not file_statements.settle(connection, ready, stored.state):
-                raise LeaseLost
-            job_statements.forget(connection, stored.id)
+            self._make_ready(connection, ready, stored.state)
             told = {"code": "released", "detail": reason, "by": by}
             self.note(connection, ready, RELEASED, READY, problem=told)
 
-        self.catalog().write(settle)
-        self.store().delete_part(stored.id)
+        self._publish(stored, None, None, settle)
         return ready
 
     def held(self, stored: StoredFile, judgement: Held, job: Job) -> None:
@@ -147,16 +152,12 @@ class Settling:
         self.store().delete_part(stored.id)
 
     def failed(self, stored: StoredFile, error: Exception, job: Job) -> None:
-        """Put a job back whose check went wrong; after `MOST_TRIES` give the file up."""
+        """Put a job back whose check went wrong; after `MOST_TRIES` give the file up.
+
+        What passes by itself is no reason to: a scanner that is away, a full disk.
+        """
         tries = job.tries + 1
-        parked = tries >= MOST_TRIES
-        log.error(
-            "the check of file %s failed (%d of %d)",
-            stored.id,
-            tries,
-            MOST_TRIES,
-            exc_info=error,
-        )
+        parked = tries >= MOST_TRIES and not isinstance(error, (Unavailable, StorageFull))
         problem = {
             "code": "internal",
             "detail": f"The check of the file failed {tries} times; an operator has to look.",
@@ -164,7 +165,7 @@ class Settling:
         }
         given_up = replace(stored, state=FileState.FAILED, problem=problem)
 
-        def settle(connection: Connection) -> None:
+        def settle(connection: Connection) -> bool:
             again = job_statements.again(
                 connection,
                 job,
@@ -176,43 +177,62 @@ class Settling:
             lost = again and parked and job.kind is JobKind.CHECK
             if lost and file_statements.settle(connection, given_up, stored.state):
                 self.note(connection, given_up, FAILED, problem=problem)
+            return again
 
-        self.catalog().write(settle)
-
-    def _settle(self, after: StoredFile, before: FileState, job: Job | None, event: str) -> None:
-        def settle(connection: Connection) -> None:
-            if job is not None and not job_statements.done(connection, job):
-                raise LeaseLost
-            if not file_statements.settle(connection, after, before):
-                raise LeaseLost
-            job_statements.forget(connection, after.id)  # those that were given up, too
-            self.note(connection, after, event)
-
-        self.catalog().write(settle)
-        self.store().delete_part(after.id)
-
-    def _publish(self, stored: StoredFile, rewritten: Staging | None = None) -> None:
-        """Publish what is kept of a file, or what was written anew. Raises LeaseLost."""
-        store = self.store()
-        part = store.open_part(stored.id)
-        try:
-            self._publish_once(rewritten or part, stored)
-        finally:
-            part.close()
-
-    def _publish_once(self, staging: Staging, stored: StoredFile) -> None:
-        try:
-            self.store().publish(staging, stored.id)
-        except FileExistsError:
-            # A crash came between publishing and recording. What was written anew then may have
-            # other bytes, and nobody can have read it.
-            found = self.catalog().read(
-                lambda connection: file_statements.find(connection, stored.id)
+        if self.catalog().write(settle):  # else the file was removed, or somebody else does it
+            log.error(
+                "the check of file %s failed (%d of %d)",
+                stored.id,
+                tries,
+                MOST_TRIES,
+                exc_info=error,
             )
-            if found is None or found.state is not stored.state:
-                raise LeaseLost from None
-            self.store().delete(stored.id)
-            self.store().publish(staging, stored.id)
+
+    def _make_ready(self, connection: Connection, ready: StoredFile, before: FileState) -> None:
+        if not file_statements.settle(connection, ready, before):
+            raise LeaseLost
+        job_statements.forget(connection, ready.id)  # those that were given up, too
+
+    def _publish(
+        self,
+        stored: StoredFile,
+        job: Job | None,
+        rewritten: Staging | None,
+        settle: Callable[[Connection], None],
+    ) -> None:
+        """Publish what is kept of a file, or what was written anew, and record it. Raises LeaseLost."""
+        store = self.store()
+        try:
+            part = store.open_part(stored.id)
+        except NotFound:
+            self._check_stands(stored, job)
+            raise
+        with contextlib.closing(part), part.locked():
+            self._check_stands(stored, job)
+            try:
+                store.publish(rewritten or part, stored.id)
+            except FileExistsError:
+                # A crash came between publishing and recording. What was written anew then may
+                # have other bytes, and nobody can have read it.
+                store.delete(stored.id)
+                store.publish(rewritten or part, stored.id)
+            try:
+                self.catalog().write(settle)
+            except LeaseLost:
+                store.delete(stored.id)  # it was refused or removed meanwhile, or comes again
+                raise
+            store.delete_part(stored.id)
+
+    def _check_stands(self, stored: StoredFile, job: Job | None) -> None:
+        """Raise LeaseLost when somebody else does the job, or has done it."""
+
+        def stands(connection: Connection) -> bool:
+            found = file_statements.find(connection, stored.id)
+            mine = job is None or job_statements.is_leased(connection, job)
+            return mine and found is not None and found.state is stored.state
+
+        if not self.catalog().read(stands):
+            raise LeaseLost
 
     def _put_back(self, connection: Connection, job: Job, judgement: Held) -> bool:
         if not judgement.again:
