@@ -21,7 +21,7 @@ from support.require import require
 from support.served import serve, unprivileged
 from support.services import make_wharf
 from wharfinger import Wharf
-from wharfinger.service import doctor
+from wharfinger.service.doctor import folders, records
 
 Finding = dict[str, str]
 
@@ -246,7 +246,7 @@ def test_staging_on_another_file_system_is_found(data: Path, wharf: Caller) -> N
 def test_a_clock_from_before_this_version_is_found(
     data: Path, wharf: Caller, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(doctor, "_BUILT", datetime(2999, 1, 1, tzinfo=UTC))
+    monkeypatch.setattr(records, "_BUILT", datetime(2999, 1, 1, tzinfo=UTC))
     said = wharf("doctor", "--data", str(data), "--json")
     assert (said.code, findings(said.records)["clock"]["grade"]) == (1, "failure")
 
@@ -254,7 +254,7 @@ def test_a_clock_from_before_this_version_is_found(
 def test_little_room_is_a_warning(
     data: Path, wharf: Caller, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(doctor, "_LITTLE_SPACE", 1 << 62)
+    monkeypatch.setattr(folders, "_LITTLE_SPACE", 1 << 62)
     said = wharf("doctor", "--data", str(data), "--json")
     finding = findings(said.records)["free space"]
     assert (said.code, finding["grade"]) == (0, "warning")
