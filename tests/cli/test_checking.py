@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import sys
 from contextlib import closing
 from pathlib import Path
 
@@ -128,6 +129,24 @@ def test_a_policy_is_shown_to_people_and_to_programs(tmp_path: Path, wharf: Call
     mine = tmp_path / "mine.toml"
     mine.write_text('types = "images"\nreencode = true\n')
     assert "our own encoder" in wharf("policy", "show", str(mine)).text
+
+
+def test_a_policy_with_a_second_opinion_says_whether_it_can_be_had(
+    tmp_path: Path, wharf: Caller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert "libmagic" not in wharf("policy", "show", "images").text
+    mine = tmp_path / "mine.toml"
+    mine.write_text('types = "images"\nsecond_opinion = true\n')
+    monkeypatch.setitem(sys.modules, "magic", None)
+    said = wharf("policy", "show", str(mine)).text
+    assert (
+        "libmagic is asked, too, and cannot be: the package python-magic is not installed; "
+        "nothing passes\n"
+    ) in said
+    assert "  disputed: libmagic takes the content for something else, where it is asked\n" in said
+    monkeypatch.delitem(sys.modules, "magic")
+    monkeypatch.setattr("wharfinger.checking.second_opinion.missing", lambda: "")
+    assert "libmagic is asked, too\n" in wharf("policy", "show", str(mine)).text
 
 
 def test_the_policy_of_a_collection_says_what_becomes_of_bad_files(

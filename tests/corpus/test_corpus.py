@@ -15,7 +15,8 @@ from dataclasses import dataclass
 import pytest
 
 from support.corpus import Sample, families, samples
-from wharfinger.checking import Checker
+from support.require import require
+from wharfinger.checking import Checker, second_opinion
 from wharfinger.errors import HiddenContent, Rejected
 from wharfinger.inspection import Detected, Facts
 from wharfinger.inspection.content import examine
@@ -163,6 +164,21 @@ def test_text_of_any_kind_is_refused_as_an_image(half: list[_Verdict]) -> None:
                 continue
             passed.append(verdict.sample.path)
     assert passed == []
+
+
+def test_libmagic_disputes_next_to_nothing_of_honest_files(half: list[_Verdict]) -> None:
+    require(not second_opinion.missing(), "libmagic and python-magic are not installed")
+    import magic
+
+    library = magic.Magic(mime=True)
+    disputed = []
+    for verdict in half:
+        said = library.from_buffer(verdict.sample.read()[: second_opinion.READ])
+        told = verdict.found.type if verdict.named.startswith("refused") else verdict.named
+        if second_opinion.contradicts(said, told):
+            disputed.append(f"{verdict.sample.path}: {told}, libmagic says {said}")
+    _say("\n".join(["", f"libmagic disputes {len(disputed)} of {len(half)}", *disputed]))
+    assert len(disputed) / len(half) < 0.01
 
 
 # --- images -------------------------------------------------------------------------------

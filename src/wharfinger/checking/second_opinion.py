@@ -40,6 +40,9 @@ _TOPS: Final = {
     "video": Family.MEDIA,
     "text": Family.TEXT,
 }
+# Of DOS without a header: one in a hundred files of random bytes begins like one. The others,
+# which do have a header, we know ourselves.
+_GUESSED: Final = "application/x-dosexec"
 # What libmagic calls programs that have another name, or none, in our table.
 _PROGRAMS: Final = frozenset(
     {
@@ -127,9 +130,11 @@ def contradicts(theirs: str, ours: str) -> bool:
     held = _kind(ours)
     if said is None or said.type == ours or (_textual(said) and (held is None or _textual(held))):
         return False
+    if held is None:
+        return said.active and theirs != _GUESSED
     if said.active:
-        return held is None or not held.active
-    if held is None or said.family not in _TELLING:
+        return not held.active
+    if said.family not in _TELLING:
         return False
     if said.type in held.isa | held.accepts or held.type in said.isa:
         return False
