@@ -65,7 +65,7 @@ def test_a_sound_installation_is_all_ok(data: Path, wharf: Caller) -> None:
     ]  # fmt: skip
     assert {line["grade"] for name, line in found.items() if name != "free space"} == {"ok"}
     assert all(line["advice"] == "" for line in found.values() if line["grade"] == "ok")
-    assert found["catalog"]["detail"] == "Revision 0005, sound."
+    assert found["catalog"]["detail"] == "Revision 0006, sound."
     assert found["key"]["detail"] == "1 in the ring."
 
 
@@ -79,7 +79,7 @@ def test_people_read_a_mark_a_line_and_advice_below(data: Path, wharf: Caller) -
         in said.text
     )
     assert "FAIL  key: The key file 'keys' is damaged.\n      Restore it, or delete it" in said.text
-    assert "ok    catalog: Revision 0005, sound.\n" in said.text
+    assert "ok    catalog: Revision 0006, sound.\n" in said.text
     assert said.err == ""
 
 
@@ -176,7 +176,7 @@ BROKEN: dict[str, tuple[Callable[[Path], None], str, str, str, str]] = {
     "damaged pages": (damaged_pages, "catalog", "failure", "", "backup"),
     "foreign database": (foreign_database, "catalog", "failure", "alembic_version", "backup"),
     "newer catalog": (newer_catalog, "catalog", "failure", "revision 9999", "newer version"),
-    "older catalog": (older_catalog, "catalog", "ok", "brought to 0005 at the next start", ""),
+    "older catalog": (older_catalog, "catalog", "ok", "brought to 0006 at the next start", ""),
     "miscounted": (miscounted, "quotas", "failure", "The count of files is not", "raise the quota"),
     "file from the future": (file_from_the_future, "clock", "warning", "newest file", "timedatectl"),
 }  # fmt: skip

@@ -7,6 +7,7 @@ import logging
 import os
 import threading
 import time
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO
@@ -14,10 +15,11 @@ from typing import BinaryIO
 import pytest
 from PIL import Image
 
+from support.documents import docx
 from support.services import Clock, blobs_on_disk, make_wharf
 from support.waiting import soon
 from wharfinger import Collection, Policy, Wharf
-from wharfinger.errors import Infected, Unavailable
+from wharfinger.errors import Infected, TypeNotAllowed, Unavailable
 from wharfinger.scanners import Clean, Verdict
 from wharfinger.scanners import Infected as Found
 from wharfinger.service import FileState, StoredFile
@@ -324,3 +326,50 @@ def test_the_bytes_of_a_refused_file_go_with_the_next_sweep_after_a_crash(tmp_pa
     with make_wharf(tmp_path, store=LocalStore(tmp_path)) as wharf:
         assert wharf.sweep().orphans == 1
         assert blobs_on_disk(tmp_path) == []
+
+
+def disguised() -> bytes:
+    """Return a Word document whose first bytes are those of any archive."""
+    made = io.BytesIO()
+    with zipfile.ZipFile(made, "w") as archive:
+        archive.writestr("first.bin", bytes(range(256)) * 64)
+        with zipfile.ZipFile(io.BytesIO(docx())) as document:
+            for member in document.infolist():
+                archive.writestr(member.filename, document.read(member))
+    return made.getvalue()
+
+
+WHENEVER = pytest.mark.parametrize(
+    "checking",
+    [pytest.param(CheckingSettings(), id="at once"), pytest.param(ELSEWHERE, id="by a worker")],
+)
+
+
+@WHENEVER
+def test_what_an_upload_link_does_not_permit_is_refused_whenever_it_is_checked(
+    tmp_path: Path, checking: CheckingSettings
+) -> None:
+    with make_wharf(tmp_path, checking=checking) as wharf:
+        link = wharf.request("public", types=["application/zip"])
+        reception = wharf.begin("public", name="a.zip", link=link)
+        reception.write(disguised())
+        if checking.workers:
+            with pytest.raises(TypeNotAllowed):
+                reception.finish()
+        else:
+            stored = reception.finish()
+            wharf.checking.run()
+            problem = wharf.info(stored.id).problem
+            assert problem is not None
+            assert problem["code"] == "type-not-allowed"
+
+
+@WHENEVER
+def test_a_file_without_a_name_gets_that_of_its_type_whenever_it_is_checked(
+    tmp_path: Path, checking: CheckingSettings
+) -> None:
+    with make_wharf(tmp_path, checking=checking) as wharf:
+        stored = wharf.receive([disguised()], collection="files")
+        wharf.checking.run()
+        found = wharf.info(stored.id)
+        assert (found.state, found.name) == (FileState.READY, "file.docx")

@@ -75,6 +75,22 @@ def test_a_raw_body_is_accepted_and_says_that_it_is_being_checked(
     assert browser.ask("GET", f"/files/{record['id']}").body == b"content"
 
 
+def test_the_answer_to_an_idempotency_key_is_no_success_once_the_file_was_refused(
+    browser: Browser, scanner: Patient
+) -> None:
+    headers = {**TEXT, "Idempotency-Key": '"3f1c"'}
+    first = browser.ask("POST", "/uploads/files", b"evil", headers)
+    assert first.status == 202
+    again = browser.ask("POST", "/uploads/files", b"evil", headers)
+    assert (again.status, again.body) == (202, first.body)
+    scanner.may.set()
+    assert soon(lambda: state_of(browser, first.json()["id"]) == "refused")
+    late = browser.ask("POST", "/uploads/files", b"evil", headers)
+    assert (late.status, late.code) == (422, "infected")
+    other = browser.ask("POST", "/uploads/files", b"good", headers)
+    assert (other.status, other.code) == (422, "idempotency-key-reused")
+
+
 def test_of_a_form_each_file_has_its_own_verdict(browser: Browser, scanner: Patient) -> None:
     body, headers = form(("f", "a.txt", b"good", None), ("g", "b.txt", b"evil", None))
     answer = browser.ask("POST", "/uploads/files", body, headers)

@@ -63,6 +63,21 @@ def find(connection: Connection, file_id: str) -> StoredFile | None:
     return None if row is None else _record(row)
 
 
+def declare(connection: Connection, file_id: str, declared: Mapping[str, object]) -> None:
+    """Keep what was said of a file when it came."""
+    connection.execute(
+        update(files).where(files.c.id == file_id).values(declared=json.dumps(declared))
+    )
+
+
+def declared(connection: Connection, file_id: str) -> dict[str, Any]:
+    """Return what was said of a file when it came; nothing if nothing is kept."""
+    kept = connection.execute(
+        select(files.c.declared).where(files.c.id == file_id)
+    ).scalar_one_or_none()
+    return json.loads(kept) if kept else {}
+
+
 def page(
     connection: Connection,
     *,

@@ -22,7 +22,8 @@ class Reply:
 
     `key` says whose request it is and `request` what was asked, both as digests: of the head
     alone while it runs, then of head and content. `runner` is who runs it: the name by which
-    others can tell whether that process still lives.
+    others can tell whether that process still lives. `files` are the ids of those that the answer
+    is about.
     """
 
     key: str
@@ -31,6 +32,7 @@ class Reply:
     status: int | None = None
     headers: tuple[tuple[str, str], ...] = ()
     body: bytes = b""
+    files: tuple[str, ...] = ()
 
 
 def find(connection: Connection, key: str) -> Reply | None:
@@ -42,7 +44,12 @@ def find(connection: Connection, key: str) -> Reply | None:
         return Reply(key=row.key, request=row.request, runner=row.headers or "")
     headers = tuple((name, value) for name, value in json.loads(row.headers))
     return Reply(
-        key=row.key, request=row.request, status=row.status, headers=headers, body=row.body
+        key=row.key,
+        request=row.request,
+        status=row.status,
+        headers=headers,
+        body=row.body,
+        files=tuple(json.loads(row.files or "[]")),
     )
 
 
@@ -75,6 +82,7 @@ def keep(connection: Connection, reply: Reply, now: datetime) -> bool:
             status=reply.status,
             headers=json.dumps(reply.headers),
             body=reply.body,
+            files=json.dumps(reply.files),
             created_at=to_millis(now),
         )
     )

@@ -39,6 +39,8 @@ files = Table(
     Column("problem", Text),
     # What a look at its content found, as JSON.
     Column("details", Text),
+    # What was said of it when it came, as JSON, for a check that comes later.
+    Column("declared", Text),
     Index("files_by_owner", "owner", "seq"),
     Index("files_by_collection", "collection", "seq"),
     Index("files_by_expiry", "expires_at"),
@@ -200,6 +202,8 @@ replies = Table(
     Column("status", Integer),
     Column("headers", Text),
     Column("body", LargeBinary),
+    # The ids of the files that the answer is about, as JSON.
+    Column("files", Text),
     Column("created_at", BigInteger, nullable=False),
     Index("replies_by_age", "created_at"),
 )

@@ -30,9 +30,15 @@ from wharfinger.errors import (
     UsageError,
     WharfingerError,
 )
-from wharfinger.inspection import Details, Facts
 from wharfinger.policy import Policy
 from wharfinger.service.checking_settings import CheckingSettings
+from wharfinger.service.declared import (
+    declared_of,
+    facts_of,
+    named,
+    policy_of,
+    staged_again,
+)
 from wharfinger.service.judging import Held, Judge, Judgement, Passed, Staged, Unjudged
 from wharfinger.service.living import Living
 from wharfinger.service.refusals import error_of_problem
@@ -146,10 +152,12 @@ class Checking:
             raise
 
     def enqueue(
-        self, connection: Connection, stored: StoredFile, judgement: Judgement
+        self, connection: Connection, stored: StoredFile, staged: Staged, judgement: Judgement
     ) -> Job | None:
         """Record with the file that it is still to be judged; return the job if this process does it."""
         now = self._now()
+        if not isinstance(judgement, Passed):
+            file_statements.declare(connection, stored.id, declared_of(staged))
         match judgement:
             case Passed() | Held(again=False):
                 return None
@@ -411,20 +419,18 @@ class Checking:
             log.exception("the check of file %s could not be recorded", stored.id)
 
     def _check_again(self, stored: StoredFile) -> Passed | Held:
+        declared = self._catalog().read(
+            lambda connection: file_statements.declared(connection, stored.id)
+        )
+        policy = policy_of(declared, self._policy(stored.collection))
         part = self._store().open_part(stored.id)
         with contextlib.closing(part):
-            staged = Staged(
-                open=part.reader,
-                facts=_facts_of(stored),
-                policy=self._policy(stored.collection),
-                name=stored.name,
-                type=None,
-            )
-            return self._judge.judge(staged, staged.open())
+            staged = staged_again(stored, declared, policy, part.reader)
+            return named(declared, self._judge.judge(staged, staged.open()))
 
     def _scan_again(self, stored: StoredFile) -> Passed | Held:
         with self._store().open(stored.id) as file:
-            return self._judge.scan(file, stored.size, _facts_of(stored))
+            return self._judge.scan(file, stored.size, facts_of(stored))
 
     def _settled(self, stored: StoredFile, until: float) -> StoredFile:
         if self.settings.workers:  # what this process judges was waited for already
@@ -450,7 +456,3 @@ def _now_or_rejected(judge: Callable[[], Passed | Held]) -> Judgement | Rejected
 
 def _close(file: BinaryIO, _: object) -> None:
     file.close()
-
-
-def _facts_of(stored: StoredFile) -> Facts:
-    return Facts(size=stored.size, type=stored.type, sha256=stored.sha256, details=Details())

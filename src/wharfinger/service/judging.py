@@ -27,13 +27,17 @@ OnDoubt: TypeAlias = Literal["hold", "refuse"]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Staged:
-    """A whole file that waits to be judged: `open` returns its bytes, `type` was claimed."""
+    """A whole file that waits to be judged: `open` returns its bytes, `type` was claimed.
+
+    `only` are the types that an upload link narrowed its policy to.
+    """
 
     open: Callable[[], BinaryIO]
     facts: Facts
     policy: Policy
     name: str | None
     type: str | None
+    only: frozenset[str] | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -156,6 +156,7 @@ class Reception:
             policy=self.collection.policy,
             name=self.name,
             type=self._claimed,
+            only=None if self.link_id is None else self.collection.policy.types,
         )
 
     def tell(self, error: BaseException) -> None:
@@ -229,8 +230,8 @@ def finish_all(
         def add(connection: Connection) -> list[Job | None]:
             _add(connection, records, places, also, accepted)
             return [
-                checking.enqueue(connection, record, one)
-                for record, one in zip(records, judged, strict=True)
+                checking.enqueue(connection, record, staged, one)
+                for record, (_, staged), one in zip(records, settled, judged, strict=True)
             ]
 
         jobs = catalog.write(add)

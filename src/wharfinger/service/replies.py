@@ -15,7 +15,7 @@ from __future__ import annotations
 import hashlib
 import secrets
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
@@ -139,10 +139,11 @@ class Claimed:
         body: bytes,
         *,
         content: str,
+        files: Sequence[str] = (),
     ) -> None:
         """Store the answer in the transaction of what it tells of.
 
-        `content` is the `content_digest` of the request.
+        `content` is the `content_digest` of the request, `files` are the ids of what it is about.
         """
         mine = self._mine
         statements.keep(
@@ -154,6 +155,7 @@ class Claimed:
                 status=status,
                 headers=headers,
                 body=body,
+                files=tuple(files),
             ),
             self._replies._now(),  # noqa: SLF001
         )

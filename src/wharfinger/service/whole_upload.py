@@ -64,6 +64,7 @@ class WholeUpload:
             policy=self.collection.policy,
             name=upload.name,
             type=upload.type,
+            only=None if upload.link_id is None else self.collection.policy.types,
         )
 
     def tell(self, error: BaseException) -> None:

@@ -5,7 +5,8 @@ their heads say (method, address, media type, Content-Disposition, length, and d
 they are sent) and what their bodies come to: the bytes of a raw one, and of a form the names
 and bytes of its files and its fields, without the boundary, which clients draw anew. So whoever
 sends by a link, where all senders are one principal, never gets the answer to what another one
-sent with the same key: that is 422, and nothing of either is lost unseen.
+sent with the same key: that is 422, and nothing of either is lost unseen. A file that a check has
+refused since is answered with that: no success is told of it again.
 
 A stored answer is given once the body was read, compared, and thrown away: a success that comes
 before the whole was sent is one that careful clients do not believe, and others lose.
@@ -13,17 +14,19 @@ before the whole was sent is one that careful clients do not believe, and others
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import re
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Final
 
-from wharfinger.errors import IdempotencyKeyReused, RequestError
+from wharfinger.errors import IdempotencyKeyReused, NotFound, RequestError, WharfingerError
 from wharfinger.names import judge
 from wharfinger.protocol.content_type import parse_content_type
-from wharfinger.service import FileState, StoredFile
+from wharfinger.service import FileState, StoredFile, Wharf
 from wharfinger.service.receiving import Accepted
+from wharfinger.service.refusals import error_of_problem
 from wharfinger.service.replies import Claimed, Reply, content_digest, content_of
 from wharfinger.web.answers import Answer
 from wharfinger.web.asking import Asked, Wanted
@@ -62,7 +65,8 @@ def once(
     if isinstance(found, Reply):
         stored = Answer(status=found.status or 0, headers=found.headers, body=found.body)
         again = begin_intake(_Nowhere(asked.wharf.now()), asked.head, door.collection, None)
-        return Wanted(_Comparing(again, content_of(found)), lambda _: stored)
+        refusal = _refusal(asked.wharf, found.files)
+        return Wanted(_Comparing(again, content_of(found), refusal), lambda _: stored)
     try:
         return Wanted(_Once(begin(), answer, found), answer)
     except BaseException:
@@ -99,7 +103,12 @@ class _Once:
         answer = self._answer(intaken)
         assert isinstance(answer.body, bytes)  # noqa: S101 - records, as JSON
         self._claimed.keep(
-            connection, answer.status, answer.headers, answer.body, content=_content(intaken)
+            connection,
+            answer.status,
+            answer.headers,
+            answer.body,
+            content=_content(intaken),
+            files=[stored.id for stored in intaken.files],
         )
 
 
@@ -109,19 +118,23 @@ class _Comparing:
     Args:
         intake: takes it in, and keeps nothing.
         content: what it must come to.
+        refusal: what became of the file since, where that is no success any more.
     """
 
-    def __init__(self, intake: Intake, content: str) -> None:
+    def __init__(self, intake: Intake, content: str, refusal: WharfingerError | None) -> None:
         self._intake = intake
         self._content = content
+        self._refusal = refusal
 
     def write(self, data: Buffer) -> None:
         self._intake.write(data)
 
     def finish(self) -> None:
-        """Return nothing: the answer is known. Raises IdempotencyKeyReused."""
+        """Return nothing: the answer is known. Raises IdempotencyKeyReused, or the refusal."""
         if _content(self._intake.finish()) != self._content:
             raise IdempotencyKeyReused("This Idempotency-Key was sent with other content.")
+        if self._refusal is not None:
+            raise self._refusal
 
     def abort(self) -> None:
         self._intake.abort()
@@ -183,6 +196,17 @@ class _Hashed:
 
     def abort(self) -> None:
         """Do nothing: nothing is kept."""
+
+
+def _refusal(wharf: Wharf, files: Sequence[str]) -> WharfingerError | None:
+    """Return the error that a check refused the only file of an answer with, if one did."""
+    if len(files) != 1:  # of several each has its own state
+        return None
+    with contextlib.suppress(NotFound):
+        stored = wharf.info(files[0])
+        if stored.state is FileState.REFUSED:
+            return error_of_problem(stored.problem)
+    return None
 
 
 def _content(intaken: Intaken) -> str:
