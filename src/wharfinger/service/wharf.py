@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
-import secrets
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -18,7 +17,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, BinaryIO, Final, Literal, Self, cast
 
-from wharfinger.catalog import Catalog, FileState, Link, StoredFile, Upload, UploadLink
+from wharfinger.catalog import Catalog, FileState, Link, StoredFile, UploadLink
 from wharfinger.catalog import files as statements
 from wharfinger.catalog.records import from_millis, to_millis
 from wharfinger.checking import second_opinion
@@ -26,20 +25,19 @@ from wharfinger.errors import (
     DataFolderError,
     NotFound,
     NotReady,
-    Rejected,
     Unavailable,
     UsageError,
-    WharfingerError,
 )
 from wharfinger.scanners import Scanner
 from wharfinger.service import keyring
 from wharfinger.service.checking import Checking
 from wharfinger.service.collections import Collection
-from wharfinger.service.events import EXPIRED, HELD, LINK_SPENT, READY, RECEIVED, REMOVED, Events
+from wharfinger.service.events import Events
 from wharfinger.service.judging import Judge
 from wharfinger.service.limits import Limiter, LimitSettings
 from wharfinger.service.links import DEFAULT_EXPIRES_IN, Links
 from wharfinger.service.living import Living
+from wharfinger.service.noting import Noting
 from wharfinger.service.pacing import Pace
 from wharfinger.service.receiving import Reception, finish_all
 from wharfinger.service.refusals import error_of_problem
@@ -122,6 +120,7 @@ class Wharf:
             settings.collections,
             settings.public_url or "",
         )
+        self._noting = Noting(self.events, self.upload_links, lambda: self._open().catalog)
         self.checking = Checking(
             settings.checking,
             judge=Judge(
@@ -152,7 +151,7 @@ class Wharf:
             link_owner=lambda link_id: self.upload_links.find(link_id).owner,
             reserve=self.upload_links.reserve,
             check_link=self.upload_links.check_growth,
-            refused=self._note_refused_upload,
+            refused=self._noting.refused_upload,
             verdict=self.checking.verdict,
         )
         self.replies = Replies(lambda: self._open().catalog, lambda: self._open().living, now)
@@ -161,7 +160,7 @@ class Wharf:
             lambda: self._open().keys,
             now,
             settings.public_url or "",
-            self._note_spent,
+            self._noting.spent,
         )
 
     @classmethod
@@ -249,7 +248,7 @@ class Wharf:
             room=room,
             finish_all=self.finish_all,
             link_id=None if link is None else link.id,
-            refused=self._note_refusal,
+            refused=self._noting.refused,
         )
 
     def _finish_upload(
@@ -260,7 +259,7 @@ class Wharf:
             whole.owner = self.upload_links.find(link_id).owner
 
         def recorded(connection: Connection, stored: StoredFile) -> None:
-            self._note_received(connection, stored, link_id)
+            self._noting.received(connection, stored, link_id)
             also(connection, stored)
 
         (stored,) = finish_all(
@@ -287,7 +286,7 @@ class Wharf:
             catalog=parts.catalog,
             checking=self.checking,
             now=self._now(),
-            also=lambda connection, stored: self._note_received(connection, stored, link_id),
+            also=lambda connection, stored: self._noting.received(connection, stored, link_id),
         )
         return self.checking.verdicts(stored)
 
@@ -493,7 +492,7 @@ class Wharf:
             file_id,
             FileState.REMOVED,
             now=self._now(),
-            note=self._note_ended,
+            note=self._noting.ended,
         ):
             raise NotFound
 
@@ -515,7 +514,7 @@ class Wharf:
     def sweep(self) -> SweepReport:
         """End what has expired and remove what nobody owns; return what was done."""
         parts, now = self._open(), self._now()
-        report = sweep(parts.catalog, parts.store, now, self._note_ended)
+        report = sweep(parts.catalog, parts.store, now, self._noting.ended)
         self.upload_links.forget(now)
         self.events.forget(now)
         return report
@@ -582,52 +581,6 @@ class Wharf:
 
     def _place(self, collection: str, link: UploadLink | None) -> Collection:
         return self.collection(collection) if link is None else self.upload_links.place(link)
-
-    def _note_received(
-        self, connection: Connection, stored: StoredFile, link_id: str | None
-    ) -> None:
-        link = None
-        if link_id is not None:
-            self.upload_links.count(connection, link_id, stored)
-            link = {"id": link_id}
-        more = {FileState.READY: (READY,), FileState.HELD: (HELD,)}.get(stored.state, ())
-        self.events.note(connection, stored, RECEIVED, *more, link=link, problem=stored.problem)
-
-    def _note_refusal(self, reception: Reception, error: Rejected) -> None:
-        self._open().catalog.write(
-            lambda connection: self.events.note_refusal(
-                connection,
-                error,
-                identity=secrets.token_hex(16),
-                collection=reception.collection.name,
-                owner=reception.owner,
-                name=reception.name,
-                size=reception.received,
-                link=None if reception.link_id is None else {"id": reception.link_id},
-            )
-        )
-
-    def _note_refused_upload(
-        self, connection: Connection, upload: Upload, error: WharfingerError
-    ) -> None:
-        self.events.note_refusal(
-            connection,
-            error,
-            identity=upload.id,
-            collection=upload.collection,
-            owner=upload.owner,
-            name=upload.name,
-            size=upload.offset,
-            link=None if upload.link_id is None else {"id": upload.link_id},
-        )
-
-    def _note_ended(self, connection: Connection, stored: StoredFile) -> None:
-        expired = stored.state is FileState.EXPIRED
-        self.events.note(connection, stored, EXPIRED if expired else REMOVED)
-
-    def _note_spent(self, connection: Connection, link: Link, stored: StoredFile) -> None:
-        told = {"id": link.id, "max_downloads": link.max_downloads, "downloads": link.downloads}
-        self.events.note(connection, stored, LINK_SPENT, link=told)
 
     def _open(self) -> _Parts:
         parts = self._parts
