@@ -28,6 +28,7 @@ from wharfinger.protocol.forms import (
 )
 from wharfinger.service import Collection, StoredFile
 from wharfinger.service.receiving import Accepted
+from wharfinger.web.promised import PromisedIntake, promised_digests
 from wharfinger.web.requests import RequestHead
 
 if TYPE_CHECKING:
@@ -131,7 +132,17 @@ def begin_intake(
         UnsupportedEncoding: the body is compressed.
         Rejected: name, type or length break the policy.
         RequestError, MalformedMultipart: a header is malformed.
+
+    `finish` raises IntegrityError when the body does not have the digests that the head says.
     """
+    digests = promised_digests(head.headers)
+    intake = _begin(wharf, head, collection, owner, max_files)
+    return PromisedIntake(intake, digests) if digests else intake
+
+
+def _begin(
+    wharf: Receiver[R], head: RequestHead, collection: str, owner: str | None, max_files: int
+) -> Intake:
     if not head.framed:
         raise LengthRequired("The request has a body without a length.")
     coding = head.headers.get("Content-Encoding")
