@@ -77,6 +77,11 @@ def test_what_is_not_known_is_left_out() -> None:
             "WWW-Authenticate",
             'Basic realm="wharfinger link", charset="UTF-8"',
         ),
+        (
+            errors.UnsupportedVersion("No.", supported=("1.0.0", "0.2.2")),
+            "Tus-Version",
+            "1.0.0,0.2.2",
+        ),
         (errors.StorageFull("Full."), "Retry-After", None),
     ],
 )
