@@ -154,6 +154,27 @@ def test_info_shows_the_record(harbour: Harbour, wharf: Caller) -> None:
     assert wharf("info", stored.id, "--json").records[0]["name"] == "notes.txt"
 
 
+def test_info_tells_what_was_found_and_what_is_wrong_in_words(
+    peer: StartPeer, wharf: Caller
+) -> None:
+    record = {
+        "id": NOWHERE,
+        "url": f"/files/{NOWHERE}",
+        "expires_at": None,
+        "details": {"pages": 2, "findings": ["formulas", "scripts"]},
+        "problem": {"code": "unavailable", "detail": "The scanner is away."},
+    }
+    server = peer(saying(response(json.dumps(record).encode()))).url
+    assert wharf("info", NOWHERE, "--server", server).text == (
+        f"id: {NOWHERE}\n"
+        f"url: {server}/files/{NOWHERE}\n"
+        "expires_at: never\n"
+        "pages: 2\n"
+        "findings: formulas, scripts\n"
+        "problem: The scanner is away. (unavailable)\n"
+    )
+
+
 def test_an_address_does_for_an_id(harbour: Harbour, wharf: Caller) -> None:
     stored = harbour.put()
     for address in (
@@ -374,6 +395,8 @@ RECORD = {
     "created_at": HOSTILE,
     "collection": HOSTILE,
     "url": f"/files/{NOWHERE}",
+    "details": {HOSTILE: [HOSTILE]},
+    "problem": {"code": HOSTILE, "detail": HOSTILE},
     HOSTILE: HOSTILE,
 }
 LIES: dict[str, tuple[object, list[str], int]] = {

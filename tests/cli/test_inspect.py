@@ -35,7 +35,7 @@ def test_what_is_inside_is_told(folder: Path) -> None:
         archive.writestr("../two.txt", "text")
     (folder / "b.csv").write_text("name,sum\nx,=1+1\n")
     assert wharf("inspect", "a.zip").code == 8
-    assert wharf("inspect", "b.csv").text.endswith(", has formulas\n")
+    assert wharf("inspect", "b.csv").text.endswith(", found: formulas\n")
     (record,) = wharf("inspect", "b.csv", "--policy", "documents", "--json").records
     assert record["findings"] == ["formulas"]
 

@@ -15,7 +15,10 @@ from conftest import StartPeer
 from support.command import command, environment, wharf
 from support.content import HTML, PNG
 from support.peer import Exchange, response, saying
+from support.services import make_wharf, token
+from support.shells import stand_alone
 from support.tus_peer import Asked, Handler, TusPeer
+from wharfinger.testing import DownScanner, WordScanner
 
 RECORD = {
     "id": "abc", "name": "a.txt", "size": 5, "type": "text/plain", "sha256": "0" * 64,
@@ -295,6 +298,74 @@ def test_the_real_peer_echoes(httpbin: str, folder: Path) -> None:
 def test_a_connection_that_breaks_is_a_network_error(peer: StartPeer, folder: Path) -> None:
     (folder / "a.bin").write_bytes(bytes(20_000_000))
     assert wharf("put", "a.bin", peer(Exchange.reset, reads_body=False).url).code == 6
+
+
+def breaks_after_the_word(exchange: Exchange) -> None:
+    exchange.send(b"HTTP/1.1 100 Continue\r\n\r\n")
+    exchange.reset()
+
+
+def test_an_upload_that_breaks_says_which_protocols_go_on(peer: StartPeer, folder: Path) -> None:
+    (folder / "a.bin").write_bytes(bytes(20_000_000))
+    server = peer(breaks_after_the_word, reads_body=False)
+    ran = wharf("put", "--raw", "a.bin", server.url)
+    assert ran.code == 6
+    assert "TLS" not in ran.err
+    assert 'With protocol "resumable" or "tus" it would go on where it ended.' in ran.err
+
+
+HELD = {**RECORD, "state": "held"}
+REMARKS = {
+    "checking": (
+        {**RECORD, "state": "checking"},
+        "is being checked, and cannot be read until then",
+    ),
+    "held without its scanner": (
+        {**HELD, "problem": {"code": "unavailable", "detail": "The scanner is away."}},
+        "is held, and cannot be read until the service's scanner answers again",
+    ),
+    "held for a person": (
+        {**HELD, "problem": {"code": "unscannable", "detail": "It is encrypted."}},
+        "is held, and cannot be read before it was scanned or somebody released it",
+    ),
+}
+
+
+@pytest.mark.parametrize(("record", "said"), REMARKS.values(), ids=REMARKS.keys())
+def test_people_are_told_of_a_file_that_cannot_be_read_yet(
+    record: dict[str, object], said: str, peer: StartPeer, folder: Path
+) -> None:
+    (folder / "a.txt").write_bytes(b"hello")
+    ran = wharf("put", "a.txt", peer(saying(created(record))).url)
+    assert (ran.code, ran.err) == (0, f"a.txt {said}: wharf info abc\n")
+
+
+def test_a_finished_tus_upload_tells_the_state_of_the_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, folder: Path
+) -> None:
+    (folder / "a.txt").write_bytes(b"hello")
+    monkeypatch.setenv("XDG_STATE_HOME", str(folder / "state"))
+    with make_wharf(tmp_path / "data", scanner=DownScanner()) as held, stand_alone(held) as url:
+        env = {"WHARFINGER_SERVER": url, "WHARFINGER_TOKEN": token(held)}
+        words = ("put", "--protocol", "tus", "a.txt", f"{url}/uploads/files")
+        (record,) = wharf(*words, "--json", env=env).records
+        assert record["state"] == "held"
+        assert "a.txt is held" in wharf(*words, env=env).err
+
+
+def test_content_that_was_refused_by_tus_is_not_to_be_sent_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, folder: Path
+) -> None:
+    (folder / "a.txt").write_bytes(b"an evil word")
+    monkeypatch.setenv("XDG_STATE_HOME", str(folder / "state"))
+    evil = WordScanner(b"evil")
+    with make_wharf(tmp_path / "data", scanner=evil) as found, stand_alone(found) as url:
+        env = {"WHARFINGER_SERVER": url, "WHARFINGER_TOKEN": token(found)}
+        words = ("put", "--protocol", "tus", "a.txt", f"{url}/uploads/files")
+        for _ in range(2):
+            ran = wharf(*words, env=env)
+            assert ran.code == 8
+            assert "goes on where it ended" not in ran.err
 
 
 def test_a_plain_transfer_loads_nothing_that_it_does_not_need(

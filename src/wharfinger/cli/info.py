@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
+
 import click
 
+from wharfinger import names
 from wharfinger.cli import output
 from wharfinger.cli.remote import Service, service_options
 
@@ -18,4 +21,28 @@ def command(
 ) -> None:
     """Show a record."""
     with service.connect() as wharf:
-        output.emit(wharf.info(identity))
+        record = wharf.info(identity)
+    output.emit(record, "\n".join(_lines(record)))
+
+
+def _lines(record: Mapping[str, object]) -> Iterator[str]:
+    """Yield `key: value` for people: what is within `details` in lines of its own."""
+    for key, value in record.items():
+        if key == "details" and isinstance(value, dict):
+            yield from (_line(inner, _text(one)) for inner, one in value.items())
+        elif key == "problem" and isinstance(value, dict):
+            yield _line(key, f"{value.get('detail')} ({value.get('code')})")
+        elif key == "expires_at" and value is None:
+            yield _line(key, "never")
+        else:
+            yield _line(key, _text(value))
+
+
+def _text(value: object) -> str:
+    if isinstance(value, list):
+        return ", ".join(map(str, value))
+    return "" if value is None else str(value)
+
+
+def _line(key: str, value: str) -> str:
+    return f"{names.show(key)}: {names.show(value, limit=4096)}"

@@ -61,14 +61,14 @@ def _about(details: Details) -> str:
     if details.width is not None:
         told.append(f"{details.width} x {details.height} pixels")
     for count, what in (
-        (details.frames if details.frames != 1 else None, "frames"),
-        (details.pages, "pages"),
-        (details.members, "members"),
+        (details.frames if details.frames != 1 else None, "frame"),
+        (details.pages, "page"),
+        (details.members, "member"),
     ):
         if count is not None:
-            told.append(f"{count} {what}")
+            told.append(f"{count} {what}{'' if count == 1 else 's'}")
     if details.unpacked is not None:
         told.append(f"{show_size(details.unpacked)} unpacked")
     if details.findings:
-        told.append(f"has {', '.join(details.findings)}")
+        told.append(f"found: {', '.join(details.findings)}")
     return "".join(f", {one}" for one in told)

@@ -145,7 +145,9 @@ def command(
         policy=policy,
     )
     output.explain(
-        404, "Check the address; a wharfinger service takes files at /uploads/COLLECTION."
+        404,
+        "Check the address; a wharfinger service takes files at /uploads/COLLECTION, or by a link "
+        "/u/... until that expires, is used up or revoked.",
     )
     with network.client(
         timeout=timeout,

@@ -121,12 +121,16 @@ def _report(file: str, reply: Reply, *, several: bool = False) -> None:
         address = record.get("url") if len(records) > 1 else reply.url
         text = (whose if several else "") + _shown(record, address)
         output.emit({**record, "url": address, "file": file}, text)
-        _remark(file, str(record["state"]), str(record["id"]))
+        problem = record.get("problem")
+        away = isinstance(problem, dict) and problem.get("code") == "unavailable"
+        _remark(file, str(record["state"]), str(record["id"]), away=away)
     if not records:
-        _remark(file, reply.headers.get("file-state", ""), (reply.url or "").rpartition("/")[2])
+        state = reply.headers.get("file-state")
+        _remark(file, state or "", (reply.url or "").rpartition("/")[2])
         address = names.show(reply.url or "", limit=4096)
         text = address if address and not several else whose + (address or str(reply.status))
-        output.emit({"file": file, "status": reply.status, "url": reply.url}, text)
+        told = {"file": file, "status": reply.status, "url": reply.url}
+        output.emit(told if state is None else {**told, "state": state}, text)
 
 
 def _records(reply: Reply) -> list[dict[str, object]]:
@@ -144,15 +148,20 @@ def _records(reply: Reply) -> list[dict[str, object]]:
     ]
 
 
-def _remark(file: str, state: str, identity: str) -> None:
-    """Tell people of a file that is there and cannot be read yet."""
+def _remark(file: str, state: str, identity: str, *, away: bool = False) -> None:
+    """Tell people of a file that is there and cannot be read yet.
+
+    `away` says that it is held because the scanner is: that ends by itself.
+    """
     if output.is_json() or state not in {"checking", "held"}:
         return
-    how = "is being checked" if state == "checking" else "is held until somebody has looked at it"
-    output.note(
-        f"{names.show(file)} {how}, and cannot be read until then: "
-        f"wharf info {names.show(identity, limit=64)}"
-    )
+    if state == "checking":
+        how = "is being checked, and cannot be read until then"
+    elif away:
+        how = "is held, and cannot be read until the service's scanner answers again"
+    else:
+        how = "is held, and cannot be read before it was scanned or somebody released it"
+    output.note(f"{names.show(file)} {how}: wharf info {names.show(identity, limit=64)}")
 
 
 def _shown(record: dict[str, object], address: object) -> str:

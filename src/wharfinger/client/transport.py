@@ -35,6 +35,10 @@ _EXPECTATION_FAILED: Final = 417
 _BLOCK: Final = 64 * 1024
 # Most servers that speak TLS close without a word when they are spoken to in plain http.
 _MAYBE_TLS: Final = "If that port speaks TLS, write the address with https://; else try again."
+_SENT_ONCE: Final = (
+    "It is not sent again by itself: the server may have it. "
+    'With protocol "resumable" or "tus" it would go on where it ended.'
+)
 
 
 class Answer:
@@ -207,6 +211,14 @@ class Transport:
         # A body that was begun is never sent again unasked: a part of it may have been kept.
         stale = connection.used and request.again and request.body is None
         body = request.body
+        heard = False
+
+        def hear(interim: Head) -> None:
+            nonlocal heard
+            heard = True  # whoever says "100 Continue" speaks plain HTTP
+            if request.on_interim is not None:
+                request.on_interim(interim)
+
         try:
             head, reader, whole = connection.exchange(
                 request.method,
@@ -215,7 +227,7 @@ class Transport:
                 watch,
                 chunked=body is not None and body.length is None,
                 expect=_EXPECT_SECONDS if asks else 0.0,
-                on_interim=request.on_interim,
+                on_interim=hear,
             )
         except BaseException as error:
             connection.close()
@@ -223,7 +235,10 @@ class Transport:
             if isinstance(error, Interrupted):
                 if stale:
                     raise _Stale from error
-                if request.url.scheme == "http" and not self.has_answered(request.url):
+                if heard or self.has_answered(request.url):
+                    if body is not None and not request.again:
+                        error.hint = _SENT_ONCE
+                elif request.url.scheme == "http":
                     error.hint = _MAYBE_TLS
             raise
         if connection.ignores_expect:

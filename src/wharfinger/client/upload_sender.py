@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Final
 from wharfinger.client.request import Request, harmless_fields
 from wharfinger.client.upload_part import Upload, Window
 from wharfinger.errors import (
+    EXIT_REFUSED,
     AddressRefused,
     BadResponse,
     ResponseError,
@@ -42,9 +43,10 @@ def saying_how_to_go_on(state: State) -> Iterator[None]:
     try:
         yield
     except (TransferError, ResponseError) as error:
-        # Where an answer says what helps, doing the same again does not.
-        advised = isinstance(error, (ResponseError, BadResponse)) and error.hint
-        if state.kept and not advised:
+        # Where an answer says what helps, or refuses the content, doing the same again does not.
+        answered = isinstance(error, (ResponseError, BadResponse))
+        final = answered and (error.hint or error.exit_code == EXIT_REFUSED)
+        if state.kept and not final:
             error.hint = f"{error.hint} {_GO_ON}".strip()
             error.add_note(_GO_ON)
         raise

@@ -21,6 +21,7 @@ _ERRORS: Final[dict[str, type[ContentRefused]]] = {
     "doubled-members": UnsafeArchive,
     "encrypted": UnsafeArchive,
 }
+_HINTS: Final = {"encrypted": "Take the password off, and send it without one."}
 
 
 class Findings:
@@ -44,5 +45,5 @@ class Findings:
             ContentRefused: the policy refuses files with it; the subclass is that of the word.
         """
         if word in self.policy.refuse:
-            raise _ERRORS.get(word, ContentRefused)(detail, finding=word)
+            raise _ERRORS.get(word, ContentRefused)(detail, finding=word, hint=_HINTS.get(word))
         self._found.add(word)
