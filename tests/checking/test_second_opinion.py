@@ -14,6 +14,7 @@ import pytest
 
 from support import decoders, require
 from support import pictures as p
+from support.services import blobs_on_disk, make_wharf
 from wharfinger import Policy, Wharf
 from wharfinger.checking import Checker, files, second_opinion
 from wharfinger.checking.pool import Pool
@@ -260,3 +261,18 @@ def test_a_service_that_can_ask_starts(tmp_path: Path, checker: Checker) -> None
     asking = settings(tmp_path, Policy(second_opinion=True))
     Wharf(asking).close()
     assert [f for f in examine(asking) if f.check == "second opinion"] == []
+
+
+def test_a_disputed_upload_is_refused_or_told(tmp_path: Path, checker: Checker) -> None:
+    named = Policy(types=PLAIN, second_opinion=True)
+    collections = (
+        Collection(name="scans", policy=named),
+        Collection(name="inbox", policy=Policy(second_opinion=True)),
+    )
+    with make_wharf(tmp_path / "data", collections=collections) as service:
+        with pytest.raises(ContentRefused):
+            service.receive([LATE_PDF], collection="scans", name="letter.txt")
+        told = service.receive([LATE_PDF], collection="inbox", name="letter.txt")
+        assert told.details == {"findings": ["disputed"]}
+        assert service.receive([b"text"], collection="scans", name="a.txt").details == {}
+        assert len(blobs_on_disk(tmp_path / "data")) == 2
