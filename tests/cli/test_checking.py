@@ -11,12 +11,13 @@ import pytest
 
 from support.called import Caller
 from support.clamd import EICAR, clamd_server
+from support.content import PNG
 from support.services import make_wharf
 from wharfinger import StoredFile
 from wharfinger.scanners import Clean, Unscannable, Verdict
 from wharfinger.service.checking_settings import CheckingSettings
 from wharfinger.service.scan_settings import ScanSettings
-from wharfinger.testing import WordScanner
+from wharfinger.testing import DownScanner, WordScanner
 
 
 class Says:
@@ -34,7 +35,9 @@ def wharf(capsys: pytest.CaptureFixture[str]) -> Caller:
     return Caller(capsys)
 
 
-def received(data: Path, scanner: Says | WordScanner, content: bytes = b"content") -> StoredFile:
+def received(
+    data: Path, scanner: Says | WordScanner | DownScanner, content: bytes = b"content"
+) -> StoredFile:
     """Take a file in as `scanner` has it; what it cannot read is held."""
     hold = ScanSettings(when_unscannable="hold")
     with make_wharf(data, scanner=scanner, scan=hold) as service:
@@ -48,14 +51,32 @@ def states(data: Path) -> list[str]:
 
 def test_a_worker_does_what_waits(tmp_path: Path, wharf: Caller) -> None:
     checking = CheckingSettings(workers=0, wait=0)
-    with make_wharf(tmp_path, scanner=Says(Clean()), checking=checking) as service:
-        service.receive([b"content"], collection="files", name="a.txt")
+    with make_wharf(tmp_path, checking=checking) as service:
+        service.receive([PNG], collection="files", name="a.png")
     assert states(tmp_path) == ["checking"]
     said = wharf("worker", "--once", "--data", str(tmp_path))
     assert (said.code, said.text) == (0, "Checks done: 1; waiting: 0.\n")
     assert states(tmp_path) == ["ready"]
     said = wharf("worker", "--once", "--json", "--data", str(tmp_path))
     assert said.records == [{"done": 0, "waiting": 0, "parked": 0}]
+
+
+def test_a_worker_without_a_scanner_makes_nothing_clean(tmp_path: Path, wharf: Caller) -> None:
+    data, config, rules = (tmp_path / name for name in ("data", "wharfinger.toml", "rules.yar"))
+    checking = CheckingSettings(workers=0, wait=0)
+    received(data, DownScanner(), b"other content")
+    with make_wharf(data, scanner=Says(Clean()), checking=checking) as service:
+        service.receive([b"content"], collection="files", name="a.txt")
+    said = wharf("worker", "--once", "--data", str(data))
+    assert said.text == "Checks done: 0; waiting: 2.\n"
+    assert "No scanner is named here" in said.err
+    assert states(data) == ["held", "checking"]
+    rules.write_text('rule Marked { strings: $a = "a mark" condition: $a }')
+    config.write_text(f'[scan]\nyara = "{rules}"\n')
+    wharf("rescan", "--data", str(data), "--config", str(config))
+    said = wharf("worker", "--once", "--data", str(data), "--config", str(config))
+    assert said.text == "Checks done: 2; waiting: 0.\n"
+    assert states(data) == ["ready", "ready"]
 
 
 def test_a_held_file_is_released_with_a_reason(tmp_path: Path, wharf: Caller) -> None:

@@ -88,6 +88,21 @@ def test_what_is_held_is_already_the_image_written_anew(tmp_path: Path) -> None:
         assert SECRET not in content_of(wharf, stored.id)
 
 
+def test_what_a_job_held_is_written_anew_when_it_is_released(tmp_path: Path) -> None:
+    later = CheckingSettings(workers=0, wait=0)
+    with make_wharf(
+        tmp_path, scanner=DownScanner(), collections=COLLECTIONS, checking=later
+    ) as wharf:
+        stored = wharf.receive([photo()], collection="stripped", name="a.jpg")
+        wharf.checking.run()
+        assert wharf.info(stored.id).state is FileState.HELD
+        released = wharf.release(stored.id, reason="ours", by="ann")
+        kept = content_of(wharf, stored.id)
+        assert SECRET not in kept
+        assert released.sha256 == hashlib.sha256(kept).hexdigest()
+        assert wharf.checking.counts() == (0, 0)
+
+
 def test_an_image_that_cannot_be_decoded_is_refused(tmp_path: Path) -> None:
     with make_wharf(tmp_path, collections=COLLECTIONS) as wharf:
         for collection in ("kept", "anew"):

@@ -51,15 +51,38 @@ def enqueue_all(
     return connection.execute(insert(jobs).from_select(columns, chosen)).rowcount
 
 
-def lease(connection: Connection, worker: str, now: datetime, until: datetime) -> Job | None:
-    """Take on the job that waits longest; None when none is due."""
-    next_one = _due(now).order_by(jobs.c.next_at, jobs.c.seq).limit(1).scalar_subquery()
+def unpark(
+    connection: Connection,
+    at: datetime,
+    *,
+    collection: str | None = None,
+    since: datetime | None = None,
+) -> int:
+    """Let what was given up be tried anew from this moment on; return how many jobs."""
+    chosen = select(files.c.id)
+    if collection is not None:
+        chosen = chosen.where(files.c.collection == collection)
+    if since is not None:
+        chosen = chosen.where(files.c.created_at >= to_millis(since))
+    put = update(jobs).where(jobs.c.parked.is_(True), jobs.c.file_id.in_(chosen))
+    return connection.execute(put.values(parked=False, tries=0, next_at=to_millis(at))).rowcount
+
+
+def lease(
+    connection: Connection,
+    kinds: Iterable[JobKind],
+    worker: str,
+    now: datetime,
+    until: datetime,
+) -> Job | None:
+    """Take on the job of these kinds that waits longest; None when none is due."""
+    next_one = _due(kinds, now).order_by(jobs.c.next_at, jobs.c.seq).limit(1).scalar_subquery()
     return _leased(connection, jobs.c.seq == next_one, worker, until)
 
 
-def is_due(connection: Connection, now: datetime) -> bool:
-    """Return whether there is a job to take on."""
-    return connection.execute(_due(now).limit(1)).first() is not None
+def is_due(connection: Connection, kinds: Iterable[JobKind], now: datetime) -> bool:
+    """Return whether there is a job of these kinds to take on."""
+    return connection.execute(_due(kinds, now).limit(1)).first() is not None
 
 
 def lease_of(connection: Connection, file_id: str, worker: str, until: datetime) -> Job | None:
@@ -128,8 +151,9 @@ def counts(connection: Connection) -> tuple[int, int]:
     return int(waiting), int(parked)
 
 
-def _due(now: datetime) -> Any:
+def _due(kinds: Iterable[JobKind], now: datetime) -> Any:
     return select(jobs.c.seq).where(
+        jobs.c.kind.in_([kind.value for kind in kinds]),
         jobs.c.parked.is_(False),
         jobs.c.next_at <= to_millis(now),
         or_(_FREE, jobs.c.leased_until <= to_millis(now)),

@@ -46,9 +46,15 @@ class StoredFile:
 
 
 class JobKind(StrEnum):
-    """What a job is for: the check that a file waits for, or another scan of one that is ready."""
+    """What a job is for.
+
+    `CHECK` is the check that a file waits for, `SCAN` the same where a scanner is to be asked,
+    too, and `RESCAN` another scan of a file that is ready. Who has no scanner takes on none of
+    the latter two: a configuration that was forgotten makes no file clean.
+    """
 
     CHECK = "check"
+    SCAN = "scan"
     RESCAN = "rescan"
 
 

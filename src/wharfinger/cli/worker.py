@@ -61,8 +61,14 @@ def command(*, data: str | None, config: str | None, once: bool, threads: int) -
             )
         done = sum(future.result() for future in running if future.done())
         waiting, parked = wharf.checking.counts()
+        without = waiting and not wharf.checking.scans
     record = {"done": done, "waiting": waiting, "parked": parked}
     text = f"Checks done: {done}; waiting: {waiting}."
     if parked:
         text += f" Given up: {parked}; the log says why, and `wharf rescan` tries them again."
     output.emit(record, text)
+    if without:
+        output.note(
+            "No scanner is named here: files that are to be scanned wait for a worker that has one "
+            "([scan] of the configuration file, --config)."
+        )

@@ -162,10 +162,10 @@ class Checking:
             case Passed() | Held(again=False):
                 return None
             case Held():
-                job_statements.enqueue(connection, stored.id, JobKind.CHECK, now + _SOON)
+                job_statements.enqueue(connection, stored.id, self._kind, now + _SOON)
                 return None
             case Unjudged(future):
-                job_statements.enqueue(connection, stored.id, JobKind.CHECK, now)
+                job_statements.enqueue(connection, stored.id, self._kind, now)
                 if future is None:
                     return None
                 until = now + timedelta(seconds=self.settings.deadline)
@@ -233,29 +233,31 @@ class Checking:
         return done
 
     def rescan(self, *, collection: str | None = None, since: datetime | None = None) -> int:
-        """Have ready files scanned again, and held ones checked again; return how many.
+        """Have ready files scanned again, held and failed ones checked again; return how many.
+
+        Without a scanner only what was given up is checked again.
 
         Raises:
-            UsageError: the service has no scanner.
+            UsageError: there is neither a scanner nor a check that was given up.
         """
-        if self._judge.scanner is None:
-            raise UsageError(
-                "There is no scanner to ask.", hint="Name one in [scan] of the configuration file."
-            )
         now = self._now()
+        kinds = {FileState.READY: JobKind.RESCAN, FileState.HELD: JobKind.SCAN}
 
         def enqueue(connection: Connection) -> int:
-            return sum(
-                job_statements.enqueue_all(
-                    connection, states, kind, now, collection=collection, since=since
+            count = job_statements.unpark(connection, now, collection=collection, since=since)
+            for state, kind in kinds.items() if self.scans else ():
+                count += job_statements.enqueue_all(
+                    connection, (state,), kind, now, collection=collection, since=since
                 )
-                for states, kind in (
-                    ((FileState.READY,), JobKind.RESCAN),
-                    ((FileState.HELD, FileState.FAILED), JobKind.CHECK),
-                )
-            )
+            return count
 
-        return self._catalog().write(enqueue)
+        count = self._catalog().write(enqueue)
+        if not count and not self.scans:
+            raise UsageError(
+                "There is no scanner to ask, and no check was given up.",
+                hint="Name a scanner in [scan] of the configuration file.",
+            )
+        return count
 
     def release(self, file_id: str, *, reason: str, by: str) -> StoredFile:
         """Hand a held file out after all, because a person looked at it and says so.
@@ -264,6 +266,7 @@ class Checking:
             NotFound: there is no such file.
             NotReady: it is not held.
             UsageError: no reason is given.
+            Rejected: the policy has images written anew, and this one cannot be.
         """
         if not reason.strip():
             raise UsageError("A held file is released for a reason; none is given.")
@@ -271,7 +274,8 @@ class Checking:
         if stored.state not in (FileState.HELD, FileState.FAILED):
             raise NotReady(f"The file is {stored.state.value}; only held files are released.")
         try:
-            released = self._settling.released(stored, reason.strip(), by)
+            judgement = self._written_anew(stored)
+            released = self._settling.released(stored, judgement, reason.strip(), by)
         except LeaseLost:
             raise NotReady("The file has just been settled by a check.") from None
         log.warning("file %s was released by %s: %s", file_id, by, reason.strip())
@@ -375,10 +379,10 @@ class Checking:
         def lease(connection: Connection) -> Job | None:
             for worker in dead:
                 job_statements.release(connection, worker)
-            return job_statements.lease(connection, living.name, now, until)
+            return job_statements.lease(connection, self._kinds, living.name, now, until)
 
         if not dead and not self._catalog().read(
-            lambda connection: job_statements.is_due(connection, now)
+            lambda connection: job_statements.is_due(connection, self._kinds, now)
         ):
             return None
         return self._catalog().write(lease)
@@ -399,9 +403,9 @@ class Checking:
         try:
             try:
                 match judgement():
-                    case Passed() as passed if job.kind is JobKind.CHECK:
+                    case Passed() as passed if job.kind is not JobKind.RESCAN:
                         self._settling.passed(stored, passed, job)
-                    case Held() as held if job.kind is JobKind.CHECK:
+                    case Held() as held if job.kind is not JobKind.RESCAN:
                         self._settling.held(stored, held, job)
                     case Held(again=True) as held:
                         self._settling.later(held, job)
@@ -418,7 +422,25 @@ class Checking:
         except Exception:
             log.exception("the check of file %s could not be recorded", stored.id)
 
-    def _check_again(self, stored: StoredFile) -> Passed | Held:
+    @property
+    def _kind(self) -> JobKind:
+        """What a file waits for that comes in here."""
+        return JobKind.SCAN if self.scans else JobKind.CHECK
+
+    @property
+    def _kinds(self) -> tuple[JobKind, ...]:
+        """What can be done here."""
+        return tuple(JobKind) if self.scans else (JobKind.CHECK,)
+
+    def _written_anew(self, stored: StoredFile) -> Passed | None:
+        """Return what the policy has written anew of a file, whatever a scanner says."""
+        policy = self._policy(stored.collection)
+        if not (policy.strip_metadata or policy.reencode):
+            return None
+        judgement = self._check_again(stored, scanned=False)
+        return judgement if isinstance(judgement, Passed) else None
+
+    def _check_again(self, stored: StoredFile, *, scanned: bool = True) -> Passed | Held:
         declared = self._catalog().read(
             lambda connection: file_statements.declared(connection, stored.id)
         )
@@ -426,7 +448,8 @@ class Checking:
         part = self._store().open_part(stored.id)
         with contextlib.closing(part):
             staged = staged_again(stored, declared, policy, part.reader)
-            return named(declared, self._judge.judge(staged, staged.open()))
+            judgement = self._judge.judge(staged, staged.open(), scanned=scanned)
+            return named(declared, judgement)
 
     def _scan_again(self, stored: StoredFile) -> Passed | Held:
         with self._store().open(stored.id) as file:

@@ -126,8 +126,10 @@ class Judge:
             return True
         return kind.family not in _LOOKED_INTO and staged.facts.size <= _QUICK_SIZE
 
-    def judge(self, staged: Staged, file: BinaryIO) -> Passed | Held:
+    def judge(self, staged: Staged, file: BinaryIO, *, scanned: bool = True) -> Passed | Held:
         """Return what is to become of a file, which `staged.open` returned; it is closed.
+
+        With `scanned` False the scanner is not asked: a person has decided about that.
 
         Raises:
             Rejected: its content breaks the policy, or the scanner found something.
@@ -145,7 +147,9 @@ class Judge:
                     rewrite=anew,
                 )
                 # What was sent is scanned, whatever is kept of it.
-                judgement = self.scan(file, staged.facts.size, facts)
+                judgement: Passed | Held = Passed(facts=facts)
+                if scanned:
+                    judgement = self.scan(file, staged.facts.size, facts)
             name = staged.name
             if name is not None and policy.rename_to_type:
                 name = named_by_type(name, facts.type)

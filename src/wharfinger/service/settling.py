@@ -68,17 +68,7 @@ class Settling:
 
     def passed(self, stored: StoredFile, judgement: Passed, job: Job | None) -> StoredFile:
         """Make a staged file one that is handed out. Raises LeaseLost."""
-        facts = judgement.facts
-        ready = replace(
-            stored,
-            name=judgement.name or stored.name,
-            type=facts.type,
-            size=facts.size,
-            sha256=facts.sha256,
-            details=facts.details.describe(),
-            state=FileState.READY,
-            problem=None,
-        )
+        ready = _as_judged(replace(stored, state=FileState.READY, problem=None), judgement)
 
         def settle(connection: Connection) -> None:
             if job is not None and not job_statements.done(connection, job):
@@ -92,16 +82,27 @@ class Settling:
             judgement.discard()
         return ready
 
-    def released(self, stored: StoredFile, reason: str, by: str) -> StoredFile:
-        """Make a held file one that is handed out, because a person says so. Raises LeaseLost."""
+    def released(
+        self, stored: StoredFile, judgement: Passed | None, reason: str, by: str
+    ) -> StoredFile:
+        """Make a held file one that is handed out, because a person says so. Raises LeaseLost.
+
+        `judgement` has what the policy has written anew of it; None: it is kept as it is.
+        """
         ready = replace(stored, state=FileState.READY, problem=None)
+        if judgement is not None:
+            ready = _as_judged(ready, judgement)
 
         def settle(connection: Connection) -> None:
             self._make_ready(connection, ready, stored.state)
             told = {"code": "released", "detail": reason, "by": by}
             self.note(connection, ready, RELEASED, READY, problem=told)
 
-        self._publish(stored, None, None, settle)
+        try:
+            self._publish(stored, None, None if judgement is None else judgement.rewritten, settle)
+        finally:
+            if judgement is not None:
+                judgement.discard()
         return ready
 
     def held(self, stored: StoredFile, judgement: Held, job: Job) -> None:
@@ -174,7 +175,7 @@ class Settling:
                 error=f"{type(error).__name__}: {error}"[:500],
                 parked=parked,
             )
-            lost = again and parked and job.kind is JobKind.CHECK
+            lost = again and parked and job.kind is not JobKind.RESCAN
             if lost and file_statements.settle(connection, given_up, stored.state):
                 self.note(connection, given_up, FAILED, problem=problem)
             return again
@@ -246,6 +247,18 @@ class Settling:
             error=str(judgement.problem),
             parked=False,
         )
+
+
+def _as_judged(stored: StoredFile, judgement: Passed) -> StoredFile:
+    facts = judgement.facts
+    return replace(
+        stored,
+        name=judgement.name or stored.name,
+        type=facts.type,
+        size=facts.size,
+        sha256=facts.sha256,
+        details=facts.details.describe(),
+    )
 
 
 def _wait(tries: int) -> timedelta:
