@@ -51,20 +51,21 @@ def enqueue_all(
     return connection.execute(insert(jobs).from_select(columns, chosen)).rowcount
 
 
-def unpark(
+def hurry(
     connection: Connection,
     at: datetime,
     *,
     collection: str | None = None,
     since: datetime | None = None,
 ) -> int:
-    """Let what was given up be tried anew from this moment on; return how many jobs."""
+    """Let what was given up, or waits for later, be tried from this moment on; return how many jobs."""
     chosen = select(files.c.id)
     if collection is not None:
         chosen = chosen.where(files.c.collection == collection)
     if since is not None:
         chosen = chosen.where(files.c.created_at >= to_millis(since))
-    put = update(jobs).where(jobs.c.parked.is_(True), jobs.c.file_id.in_(chosen))
+    idle = jobs.c.parked.is_(True) | (_FREE & (jobs.c.next_at > to_millis(at)))
+    put = update(jobs).where(idle, jobs.c.file_id.in_(chosen))
     return connection.execute(put.values(parked=False, tries=0, next_at=to_millis(at))).rowcount
 
 

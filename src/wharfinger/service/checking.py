@@ -244,7 +244,7 @@ class Checking:
         kinds = {FileState.READY: JobKind.RESCAN, FileState.HELD: JobKind.SCAN}
 
         def enqueue(connection: Connection) -> int:
-            count = job_statements.unpark(connection, now, collection=collection, since=since)
+            count = job_statements.hurry(connection, now, collection=collection, since=since)
             for state, kind in kinds.items() if self.scans else ():
                 count += job_statements.enqueue_all(
                     connection, (state,), kind, now, collection=collection, since=since
