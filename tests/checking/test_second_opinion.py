@@ -134,6 +134,7 @@ def test_a_disputed_file_is_refused_where_types_are_named(
     with pytest.raises(ContentRefused) as caught:
         judge(checker, data, Policy(types=accepted, second_opinion=True))
     assert (caught.value.finding, str(caught.value)) == ("disputed", sentence)
+    assert caught.value.hint == "Open the file, save it anew and send that."
     assert "disputed" in FINDINGS
 
 

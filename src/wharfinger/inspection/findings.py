@@ -21,7 +21,10 @@ _ERRORS: Final[dict[str, type[ContentRefused]]] = {
     "doubled-members": UnsafeArchive,
     "encrypted": UnsafeArchive,
 }
-_HINTS: Final = {"encrypted": "Take the password off, and send it without one."}
+_HINTS: Final = {
+    "encrypted": "Take the password off, and send it without one.",
+    "disputed": "Open the file, save it anew and send that.",
+}
 
 
 class Findings:
