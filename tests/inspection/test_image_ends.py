@@ -299,6 +299,10 @@ LARGE = {
     "png with a packed text of 100 MB": (lambda: p.png(text_chunk(b"zTXt", 100_000_000)), PNG, "bytes"),
     "png with a packed text in Unicode": (lambda: p.png(text_chunk(b"iTXt", 2_000_000)), PNG, "bytes"),
     "png with a packed profile": (lambda: p.png(text_chunk(b"iCCP", 2_000_000)), PNG, "bytes"),
+    "png with many packed texts that are damaged": (
+        lambda: p.png(*[p.chunk(b"zTXt", b"key\0\0" + zlib.compress(bytes(1_000_000))[:-1] + b"?")] * 9),
+        PNG, "bytes",
+    ),
     "png with many packed texts": (lambda: p.png(*[text_chunk(b"zTXt", 1_000_000)] * 9), PNG, "bytes"),
 }  # fmt: skip
 
@@ -312,6 +316,24 @@ def test_limits_hold_before_anything_is_decoded_whatever_is_refused(
         with pytest.raises(TooComplex) as caught:
             judge(data, media_type, policy)
         assert caught.value.what == what
+
+
+class Counting(io.BytesIO):
+    """Counts the bytes that are read of it."""
+
+    count = 0
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        piece = super().read(size)
+        self.count += len(piece)
+        return piece
+
+
+def test_a_hundred_thousand_empty_scans_are_read_once() -> None:
+    data = p.jpeg()[:-2] + b"\xff\xda\0\2" * 100_000 + b"\xff\xd9"
+    file = Counting(data)
+    look(file, len(data), JPEG, Findings(Policy.images()))
+    assert file.count < 2 * len(data)
 
 
 def test_a_limit_is_told_with_the_size() -> None:

@@ -12,6 +12,8 @@ from hypothesis import strategies as st
 
 from support.zips import Entry, built, central, deflated, end_record, local, packed, zip64_end
 from wharfinger.inspection.zip_directory import (
+    PIECE,
+    AmbiguousZip,
     BadZip,
     Directory,
     MemberTooLong,
@@ -19,6 +21,7 @@ from wharfinger.inspection.zip_directory import (
     UnreadableMember,
     data_span,
     has_end_record,
+    hidden_names,
     open_member,
     read_directory,
 )
@@ -167,10 +170,34 @@ def test_the_marker_of_a_split_archive_is_its_own(marker: bytes) -> None:
 def test_the_last_end_record_whose_comment_fits_is_the_one() -> None:
     inner = built(Entry(name=b"inner"))
     assert _read(built(Entry(name=b"outer"), comment=inner)).members[0].name == "inner"
-    # A record that announces a longer comment than there is cannot be it.
-    cut = built(Entry(), comment=end_record(0, 0, 0, comment=b"12345678")[:-4])
-    assert _read(cut).members[0].name == "a.txt"
     assert _read(built(Entry(), comment=b"PK\5\6")).members[0].name == "a.txt"
+
+
+def test_a_second_end_record_with_too_long_a_comment_is_ambiguous() -> None:
+    # Python and Info-ZIP take the last record, 7-Zip and Go the one whose comment fits.
+    cut = built(Entry(), comment=end_record(0, 0, 0, comment=b"12345678")[:-4])
+    with pytest.raises(AmbiguousZip, match="second end record"):
+        _read(cut)
+
+
+def test_two_unicode_names_are_ambiguous() -> None:
+    # Info-ZIP takes the last one, 7-Zip the first.
+    crc = zlib.crc32(b"a.txt").to_bytes(4, "little")
+    fields = b"".join(
+        b"up" + (5 + len(name)).to_bytes(2, "little") + b"\1" + crc + name
+        for name in (b"good.txt", b"../x")
+    )
+    with pytest.raises(AmbiguousZip, match="two other names"):
+        _read(built(Entry(extra=fields)))
+
+
+@pytest.mark.parametrize("before", [0, 1, PIECE - 40, PIECE - 3, PIECE - 1, PIECE])
+def test_members_that_the_directory_leaves_out_are_found(before: int) -> None:
+    # Also where the magic lies across two pieces of the search.
+    data = b"x" * before + local(Entry(name=b"out")) + local(Entry(name=b"\xc3\xa9", flags=1 << 11))
+    assert list(hidden_names(io.BytesIO(data), 0, len(data))) == ["out", "\u00e9"]
+    assert list(hidden_names(io.BytesIO(data), 0, before + 3)) == []
+    assert list(hidden_names(io.BytesIO(data[: before + 4]), 0, len(data))) == [""]
 
 
 @pytest.mark.parametrize(

@@ -35,8 +35,10 @@ _MARKS: Final = re.compile(
     DTD_MARKS + rb"|instrText|fldSimple|<(?:\w+:)?ddeLink|ppaction://(?:program|macro)"
 )
 # 17.16.5.16 in the first edition; the field starts the program that it names.
-_DDE: Final = re.compile(r"^\W*DDE(?:AUTO)?\b", re.IGNORECASE)
-_LONGEST_FIELD: Final = 64 * 1024
+_DDE: Final = re.compile(r"\W*DDE(?:AUTO)?\b", re.IGNORECASE)
+_NO_WORD: Final = re.compile(r"\W+")
+# Enough of the instructions to tell: of a field in a thousand pieces each one is looked at.
+_FIRST_WORD: Final = 32
 
 _SCHEME: Final = re.compile(r"[a-z][a-z0-9+.-]+:", re.IGNORECASE)
 _LOCAL: Final = re.compile(
@@ -166,8 +168,9 @@ class _Fields(_Nothing):
 
     def data(self, text: str) -> None:
         """Gather the instructions of a field."""
-        if self._within and len(self._text) < _LONGEST_FIELD:
-            self._text += text
+        if self._within and len(self._text) < _FIRST_WORD:
+            blank = _NO_WORD.match(text) if not self._text else None
+            self._text += text[blank.end() if blank else 0 :][:_FIRST_WORD]
 
     def _judge(self, instructions: str) -> None:
         if _DDE.match(instructions):

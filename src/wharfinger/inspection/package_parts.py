@@ -15,7 +15,7 @@ from typing import BinaryIO, Final, NamedTuple
 from wharfinger import units
 from wharfinger.errors import TooComplex
 from wharfinger.inspection.findings import Findings
-from wharfinger.inspection.strict_xml import DtdFound, NotWellFormed, XmlEvents, read_xml
+from wharfinger.inspection.strict_xml import DtdFound, Elements, NotWellFormed, XmlEvents, read_xml
 from wharfinger.inspection.zip_directory import (
     BadZip,
     Member,
@@ -54,6 +54,7 @@ class Parts:
         self._file = file
         self._findings = findings
         self._most = findings.policy.max_unpacked
+        self._elements = Elements()
         members: tuple[Member, ...] = ()
         try:
             members = read_directory(file, size).members
@@ -85,7 +86,7 @@ class Parts:
     def read(self, part: Part, events: XmlEvents) -> None:
         """Read one part strictly; one with a DTD or that is not well-formed is reported."""
         try:
-            read_xml(self._pieces(part), events)
+            read_xml(self._pieces(part), events, elements=self._elements)
         except DtdFound:
             self._findings.report(
                 "external-references",

@@ -13,7 +13,7 @@ from typing import Final, Protocol, cast
 
 from wharfinger.errors import TooComplex
 
-__all__ = ["DtdFound", "NotWellFormed", "XmlEvents", "read_xml", "split_name"]
+__all__ = ["DtdFound", "Elements", "NotWellFormed", "XmlEvents", "read_xml", "split_name"]
 
 _DEEPEST: Final = 256  # drawings and documents nest some dozens of elements
 _MOST_ELEMENTS: Final = 10_000_000  # a minute of work; a spreadsheet has two for each cell
@@ -56,6 +56,21 @@ class XmlEvents(Protocol):
         """A processing instruction."""
 
 
+class Elements:
+    """Counts elements, of one XML document or of all parts of a document together."""
+
+    __slots__ = ("_count",)
+
+    def __init__(self) -> None:
+        self._count = 0
+
+    def add(self) -> None:
+        """Count one more. Raises TooComplex."""
+        self._count += 1
+        if self._count > _MOST_ELEMENTS:
+            raise _too_complex("elements", _MOST_ELEMENTS)
+
+
 def split_name(name: str) -> tuple[str, str]:
     """Return the namespace ("" for none) and the local name."""
     if not name.startswith("{"):
@@ -64,8 +79,15 @@ def split_name(name: str) -> tuple[str, str]:
     return namespace, local
 
 
-def read_xml(pieces: Iterable[bytes], events: XmlEvents) -> None:
+def read_xml(
+    pieces: Iterable[bytes], events: XmlEvents, *, elements: Elements | None = None
+) -> None:
     """Read a whole XML document, given in pieces of at most 64 KiB; memory stays flat.
+
+    Args:
+        pieces: the document.
+        events: who reads along.
+        elements: where they are counted, if others were read before; None to begin at none.
 
     Raises:
         DtdFound: a DTD that is not one of the known ones, or more than its name.
@@ -75,7 +97,10 @@ def read_xml(pieces: Iterable[bytes], events: XmlEvents) -> None:
     from defusedxml import DefusedXmlException
     from defusedxml.ElementTree import DefusedXMLParser, ParseError
 
-    parser = cast("_Parser", DefusedXMLParser(target=_Bounded(events), forbid_dtd=True))
+    parser = cast(
+        "_Parser",
+        DefusedXMLParser(target=_Bounded(events, elements or Elements()), forbid_dtd=True),
+    )
     parser.parser.StartDoctypeDeclHandler = _judge_doctype
     waiting = b""
     fed = quotes = pending = 0
@@ -134,24 +159,22 @@ class _Parser(Protocol):
 class _Bounded:
     """Counts what goes by, and hands it on."""
 
-    __slots__ = ("_count", "_depth", "_end", "_names", "_start", "data", "pi")
+    __slots__ = ("_add", "_depth", "_end", "_names", "_start", "data", "pi")
 
-    def __init__(self, events: XmlEvents) -> None:
+    def __init__(self, events: XmlEvents, elements: Elements) -> None:
         self._start = events.start
         self._end = events.end
         self.data = events.data
         self.pi = events.pi
         self._depth = 0
-        self._count = 0
+        self._add = elements.add
         self._names: set[str] = set()
 
     def start(self, name: str, attributes: dict[str, str]) -> None:
         self._depth += 1
-        self._count += 1
+        self._add()
         if self._depth > _DEEPEST:
             raise _too_complex("elements within one another", _DEEPEST)
-        if self._count > _MOST_ELEMENTS:
-            raise _too_complex("elements", _MOST_ELEMENTS)
         self._note(name, *attributes)
         self._start(name, attributes)
 

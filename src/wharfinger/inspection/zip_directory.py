@@ -17,21 +17,39 @@ from collections.abc import Iterator
 from typing import BinaryIO, Final, NamedTuple, Protocol
 
 __all__ = [
+    "AmbiguousZip",
     "BadZip",
     "Directory",
+    "LocalHeader",
     "Member",
     "MemberTooLong",
+    "OtherName",
     "TooManyMembers",
     "UnreadableMember",
     "data_span",
     "has_end_record",
+    "hidden_names",
+    "local_header",
     "open_member",
     "read_directory",
+    "unicode_name",
 ]
 
 
 class BadZip(ValueError):
     """The archive, or a member of it, is damaged or contradicts itself; the text says how."""
+
+
+class AmbiguousZip(BadZip):
+    """Nothing is cut or broken, but two programs would see two archives there."""
+
+
+class OtherName(BadZip):
+    """The member's own header calls it `name`, which is not what the directory says."""
+
+    def __init__(self, detail: str, name: str) -> None:
+        super().__init__(detail)
+        self.name = name
 
 
 class TooManyMembers(BadZip):
@@ -112,6 +130,17 @@ class Directory(NamedTuple):
     comment: bytes
 
 
+class LocalHeader(NamedTuple):
+    """What stands before a member: its packed bytes lie from `start` to `end`.
+
+    `unicode_name` is as in `Member`: some programs believe this one, others the directory's.
+    """
+
+    start: int
+    end: int
+    unicode_name: str
+
+
 PIECE: Final = 64 * 1024
 _ENOUGH_MEMBERS: Final = 100_000
 # Room for long names; 46 bytes and a name of 40 are usual.
@@ -161,6 +190,9 @@ def read_directory(file: BinaryIO, size: int, *, most: int = _ENOUGH_MEMBERS) ->
     at, comment_length = found
     record = tail[at - tail_at : at - tail_at + _END.size]
     comment_at = at - tail_at + _END.size
+    if tail.find(b"PK\5\6", comment_at, len(tail) - _END.size + 4) >= 0:
+        # Its comment is longer than the file; many programs take it all the same.
+        raise AmbiguousZip("A second end record stands behind the first.")
     comment = tail[comment_at : comment_at + comment_length]
     _, disk, first_disk, here, total, length, offset, _ = _END.unpack(record)
     limit = at
@@ -170,7 +202,7 @@ def read_directory(file: BinaryIO, size: int, *, most: int = _ENOUGH_MEMBERS) ->
         told = (disk, first_disk, here, total, length, offset)
         sentinels = (_SEE_ZIP64_SHORT,) * 4 + (_SEE_ZIP64,) * 2
         if any(t not in (s, w) for t, s, w in zip(told, sentinels, wide, strict=True)):
-            raise BadZip("The two end records contradict each other.")
+            raise AmbiguousZip("The two end records contradict each other.")
         disk, first_disk, here, total, length, offset = wide
     if disk or first_disk or here != total:
         raise BadZip("It is one part of an archive of several.")
@@ -190,7 +222,17 @@ def data_span(file: BinaryIO, member: Member) -> tuple[int, int]:
     """Return where a member's packed bytes begin and end, after comparing its two headers.
 
     Raises:
-        BadZip: the local header is missing or does not say what the directory says.
+        BadZip: as `local_header`.
+    """
+    start, end, _ = local_header(file, member)
+    return start, end
+
+
+def local_header(file: BinaryIO, member: Member) -> LocalHeader:
+    """Return what stands before a member, after comparing it with the directory.
+
+    Raises:
+        BadZip: the header is missing or does not say what the directory says; OtherName.
     """
     header = _read(file, member.header_offset, _LOCAL.size)
     magic, _, flags, method, _, _, crc, packed, unpacked, name_length, extra_length = _LOCAL.unpack(
@@ -199,13 +241,15 @@ def data_span(file: BinaryIO, member: Member) -> tuple[int, int]:
     if magic != b"PK\3\4":
         raise BadZip("A member does not begin where the directory says.")
     name_and_extra = _read(file, member.header_offset + _LOCAL.size, name_length + extra_length)
-    if name_and_extra[:name_length] != member.raw_name:
-        raise BadZip("A member has another name than the directory says.")
+    raw, extra = name_and_extra[:name_length], name_and_extra[name_length:]
+    if raw != member.raw_name:
+        wrong = "A member has another name than the directory says."
+        raise OtherName(wrong, _decoded(raw, flags))
     if method != member.method or (flags ^ member.flags) & 0x2041:
         raise BadZip("A member is packed in another way than the directory says.")
     told: tuple[int, ...] = (unpacked, packed)
     if _SEE_ZIP64 in told:
-        told = _widened(name_and_extra[name_length:], told)
+        told = _widened(extra, told)
     expected: tuple[int, ...] = (member.unpacked, member.packed)
     same = told == expected and crc == member.crc32
     if not same and not (
@@ -213,7 +257,32 @@ def data_span(file: BinaryIO, member: Member) -> tuple[int, int]:
     ):
         raise BadZip("A member has another size or checksum than the directory says.")
     start = member.header_offset + _LOCAL.size + name_length + extra_length
-    return start, start + member.packed
+    return LocalHeader(start, start + member.packed, unicode_name(extra, raw) if extra else "")
+
+
+def hidden_names(file: BinaryIO, start: int, stop: int) -> Iterator[str]:
+    """Yield the names of members that begin in a part of the file which the directory leaves out.
+
+    Programs that read an archive as it comes, from a pipe, find them there; they look for the
+    magic of a local header (section 4.3.7).
+    """
+    at = start
+    while at < stop:
+        file.seek(at)
+        piece = file.read(min(PIECE, stop - at))
+        found = piece.find(b"PK\3\4")
+        if found < 0:
+            # The magic may lie across two pieces.
+            at += max(len(piece) - 3, 1)
+            continue
+        at += found + 4
+        file.seek(at - 4)
+        header = file.read(_LOCAL.size).ljust(_LOCAL.size, b"\0")
+        flags, length = (
+            int.from_bytes(header[6:8], "little"),
+            int.from_bytes(header[26:28], "little"),
+        )
+        yield _decoded(file.read(length), flags)
 
 
 def open_member(file: BinaryIO, member: Member, *, limit: int) -> Iterator[bytes]:
@@ -316,16 +385,15 @@ def _parse(records: bytes, total: int, shift: int, end: int) -> tuple[Member, ..
             raise BadZip("It is one part of an archive of several.")
         if offset + _LOCAL.size + name_length + packed > end:
             raise BadZip("A member does not lie within the archive.")
-        other = _unicode_name(extra, raw) if extra else ""
-        name = raw.decode("utf-8", "replace") if flags & _UTF8 else raw.decode("cp437")
+        other = unicode_name(extra, raw) if extra else ""
         members.append(
             Member(
-                *(name, raw, other, flags, method, crc, packed, unpacked, offset),
+                *(_decoded(raw, flags), raw, other, flags, method, crc, packed, unpacked, offset),
                 *(attributes, version >> 8),
             )
         )
     if at != len(records):
-        raise BadZip("The directory is longer than its members.")
+        raise AmbiguousZip("The directory is longer than its members.")
     return tuple(members)
 
 
@@ -360,12 +428,25 @@ def _widened(extra: bytes, told: tuple[int, ...]) -> tuple[int, ...]:
     return tuple(numbers)
 
 
-def _unicode_name(extra: bytes, raw: bytes) -> str:
-    for kind, data in _fields(extra):
-        # It counts only while the checksum is that of the name it was made for.
-        if kind == _UNICODE_NAME_FIELD and data[1:5] == zlib.crc32(raw).to_bytes(4, "little"):
-            return data[5:].decode("utf-8", "replace")
-    return ""
+def _decoded(raw: bytes, flags: int) -> str:
+    return raw.decode("utf-8", "replace") if flags & _UTF8 else raw.decode("cp437")
+
+
+def unicode_name(extra: bytes, raw: bytes) -> str:
+    """Return the name in the extra fields of a member called `raw` (section 4.6.9), or "".
+
+    Raises:
+        BadZip: there are two, of which one program takes the first and another the last.
+    """
+    # A field counts only while the checksum is that of the name it was made for.
+    found = {
+        data[5:]
+        for kind, data in _fields(extra)
+        if kind == _UNICODE_NAME_FIELD and data[1:5] == zlib.crc32(raw).to_bytes(4, "little")
+    }
+    if len(found) > 1:
+        raise AmbiguousZip("A member has two other names.")
+    return found.pop().decode("utf-8", "replace") if found else ""
 
 
 def _absent(told: tuple[int, ...], expected: tuple[int, ...]) -> bool:

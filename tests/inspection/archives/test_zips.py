@@ -255,3 +255,71 @@ def test_lzma_with_a_dictionary_for_no_upload_is_told_to_scanners_alone() -> Non
     lies: dict[str, int | bytes] = {"unpacked": 1 << 30}
     item = Item("a", method=14, packed=properties + bytes(20), local=lies, central=lies)
     assert [word for word, _ in told(zip_of(item), ROOMY)] == ["unreadable"]
+
+
+OUTSIDE = Item("../x", b"evil")
+UP = b"up" + (9).to_bytes(2, "little") + b"\1" + HELLO_CRC.to_bytes(4, "little") + b"../x"
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        # Programs that read from a pipe, as bsdtar does, see every local header.
+        pytest.param(
+            zip_of(Item("a", b"1", follows=local_header(OUTSIDE.told()) + b"evil"), TEXT),
+            id="between two members",
+        ),
+        pytest.param(
+            zip_of(TEXT, gap=b"some bytes" + local_header(OUTSIDE.told()) + b"evil"),
+            id="before the directory",
+        ),
+        pytest.param(local_header(OUTSIDE.told()) + b"evil" + zip_of(TEXT), id="before all others"),
+        # libarchive takes the names of local headers, others the directory's.
+        pytest.param(zip_of(Item("a", b"1", local={"name": b"../x"})), id="in the local header"),
+        pytest.param(
+            zip_of(Item("hello", b"1", local={"extra": UP})),
+            id="in extra fields of the local header",
+        ),
+    ],
+)
+def test_a_name_that_only_some_programs_see_is_judged(data: bytes) -> None:
+    sentence = "The member '../x' leads outside the archive's folder."
+    assert ("unsafe-members", sentence) in told(data)
+    with pytest.raises(UnsafeArchive):
+        examine(io.BytesIO(data), len(data), policy=Policy.anything(), name="a.zip")
+
+
+def test_a_member_that_the_directory_leaves_out_is_told() -> None:
+    data = zip_of(Item("a", b"1", follows=local_header(TEXT.told()) + b"hello"))
+    assert told(data) == [("trailing-data", "The directory leaves out a member, 'a.txt'.")]
+
+
+def test_members_that_the_directory_leaves_out_count() -> None:
+    data = zip_of(TEXT, gap=local_header(TEXT.told()) * 20)
+    with pytest.raises(TooComplex):
+        walked(data, Policy(refuse=[], max_members=20))
+
+
+@pytest.mark.parametrize(
+    ("data", "sentence"),
+    [
+        # Python, Info-ZIP and libarchive believe the last record, whatever it says of its comment.
+        pytest.param(
+            zip_of(TEXT, comment=zip_of(OUTSIDE)[:-2] + b"\xff\xff"),
+            "A second end record stands behind the first.",
+            id="two ends",
+        ),
+        # They also read as many members as there are, not as many as were announced.
+        pytest.param(
+            zip_of(TEXT, OUTSIDE).replace(b"\2\0\2\0", b"\1\0\1\0"),
+            "The directory is longer than its members.",
+            id="more members than announced",
+        ),
+    ],
+)
+def test_an_archive_that_two_programs_read_in_two_ways_is_unsafe(
+    data: bytes, sentence: str
+) -> None:
+    assert told(data) == [("unsafe-members", sentence), ("damaged", sentence)]
+    with pytest.raises(UnsafeArchive):
+        examine(io.BytesIO(data), len(data), policy=Policy.anything(), name="a.zip")

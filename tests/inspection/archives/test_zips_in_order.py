@@ -213,3 +213,39 @@ def test_a_large_one_is_read_in_order_by_itself(monkeypatch: pytest.MonkeyPatch)
     found, walk = walked(data)
     assert (found["in.zip/n"], found["last"]) == (large, b"1")
     assert (told(data), walk.count.members) == ([], 4)
+
+
+def other_name(*names: bytes) -> bytes:
+    crc = 0x3610A686  # CRC-32 of b"hello"
+    return b"".join(
+        b"up" + (5 + len(name)).to_bytes(2, "little") + b"\1" + crc.to_bytes(4, "little") + name
+        for name in names
+    )
+
+
+@pytest.mark.parametrize(
+    ("extra", "expected"),
+    [
+        pytest.param(
+            other_name(b"../x"),
+            [
+                (
+                    "unsafe-members",
+                    "In 'in.zip': The member '../x' leads outside the archive's folder.",
+                )
+            ],
+            id="outside",
+        ),
+        pytest.param(
+            other_name(b"one", b"two"),
+            [("damaged", "In 'in.zip': A member has two other names.")],
+            id="two",
+        ),
+        pytest.param(other_name(b"hello"), [], id="the same"),
+    ],
+)
+def test_the_other_name_in_a_local_header_is_judged(
+    extra: bytes, expected: list[tuple[str, str]]
+) -> None:
+    data = zip_of(Item("hello", b"1" * 100, local={"extra": extra}))
+    assert told(inside(data)) == expected

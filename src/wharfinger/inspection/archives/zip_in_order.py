@@ -22,6 +22,7 @@ from wharfinger.inspection.archives.member_names import MemberNames
 from wharfinger.inspection.archives.place import UNREADABLE, Damaged, Entry, Place
 from wharfinger.inspection.archives.reading import Stream
 from wharfinger.inspection.archives.zips import directory_of, tell_kind
+from wharfinger.inspection.zip_directory import BadZip, unicode_name
 from wharfinger.names import show
 from wharfinger.units import KIB
 
@@ -42,6 +43,7 @@ _ROOM: Final = 256 * KIB
 class _Header(NamedTuple):
     name: str
     raw_name: bytes
+    unicode_name: str
     flags: int
     method: int
     crc32: int
@@ -101,6 +103,8 @@ def zip_entries_in_order(stream: Stream, place: Place) -> Iterator[Entry]:
         folder = header.raw_name.endswith(b"/") and not header.unpacked
         place.count.member(folder=folder)
         names.judge(header.name, folder=folder)
+        if header.unicode_name and header.unicode_name != header.name:
+            names.judge_second(header.unicode_name)
         place.count.announced(header.unpacked)
         if _skipped(header, stream, place):
             seen[offset] = _seen(header, header.crc32, header.packed, header.unpacked)
@@ -124,7 +128,11 @@ def _header(stream: Stream) -> _Header:
     if _SEE_ZIP64 in {packed, unpacked}:
         packed, unpacked = _wide_sizes(extra)
     name = raw.decode("utf-8", "replace") if flags & _UTF8 else raw.decode("cp437")
-    return _Header(name, raw, flags, method, crc, packed, unpacked)
+    try:
+        other = unicode_name(extra, raw)
+    except BadZip as error:
+        raise Damaged(str(error)) from error
+    return _Header(name, raw, other, flags, method, crc, packed, unpacked)
 
 
 def _wide_sizes(extra: bytes) -> tuple[int, int]:

@@ -2,7 +2,8 @@
 
 Rules: what the directory announces is compared with the limits before anything is unpacked;
 no two members may share a byte (CVE-2024-0450, and the bombs of D. Fifield, "A better zip
-bomb", USENIX WOOT 2019); each member's header must repeat what the directory says of it.
+bomb", USENIX WOOT 2019); each member's header must repeat what the directory says of it; what
+only some programs would unpack is told, with its name judged.
 """
 
 from __future__ import annotations
@@ -16,12 +17,15 @@ from wharfinger.inspection.archives.place import UNREADABLE, Damaged, Entry, Pla
 from wharfinger.inspection.archives.reading import PIECE
 from wharfinger.inspection.archives.xz_headers import LARGEST_WINDOW
 from wharfinger.inspection.zip_directory import (
+    AmbiguousZip,
     BadZip,
     Directory,
     Member,
+    OtherName,
     TooManyMembers,
     UnreadableMember,
-    data_span,
+    hidden_names,
+    local_header,
     open_member,
     read_directory,
 )
@@ -53,7 +57,7 @@ def zip_entries(file: BinaryIO, size: int, place: Place) -> Iterator[Entry]:
         tell_kind(member, names)
         if member.encrypted:
             place.tell("encrypted", f"The member {_shown(member)} is encrypted.")
-    for member in _apart(file, directory, place):
+    for member in _apart(file, directory, names, place):
         if not (member.encrypted or _is_folder(member)):
             yield Entry(member.name, _content(file, member, place))
 
@@ -70,6 +74,10 @@ def directory_of(file: BinaryIO, size: int, place: Place, *, most: int) -> Direc
     except TooManyMembers as error:
         if error.count > most:
             raise place.count.too_many() from error
+        raise Damaged(str(error)) from error
+    except AmbiguousZip as error:
+        # Nobody can say what an unpacker would make of it, nor where.
+        place.tell("unsafe-members", str(error))
         raise Damaged(str(error)) from error
     except BadZip as error:
         raise Damaged(str(error)) from error
@@ -93,17 +101,21 @@ def tell_kind(member: Member, names: MemberNames) -> None:
         names.judge_second(member.unicode_name)
 
 
-def _apart(file: BinaryIO, directory: Directory, place: Place) -> list[Member]:
-    """Return the members whose headers are sound, having told of those that share bytes."""
+def _apart(file: BinaryIO, directory: Directory, names: MemberNames, place: Place) -> list[Member]:
+    """Return the members whose headers are sound, having told of what is not as it should be."""
     sound: list[Member] = []
     spans: list[tuple[int, int, Member]] = []
     for member in directory.members:
         try:
-            _, end = data_span(file, member)
+            _, end, other = local_header(file, member)
         except BadZip as error:
-            end, wrong = member.header_offset + 1, str(error)
+            end, wrong, other = member.header_offset + 1, str(error), ""
+            if isinstance(error, OtherName):
+                other = error.name
         else:
             wrong = "A member reaches into the directory." if end > directory.records else ""
+        if other and other not in {member.name, member.unicode_name}:
+            names.judge_second(other)
         spans.append((member.header_offset, end, member))
         if not wrong:
             sound.append(member)
@@ -116,7 +128,28 @@ def _apart(file: BinaryIO, directory: Directory, place: Place) -> list[Member]:
             overlap = f"The members {_shown(first)} and {_shown(second)} share the same bytes."
             place.tell("unsafe-members", overlap)
             break
+    _tell_hidden(file, directory, [span[:2] for span in in_order], names, place)
     return sound
+
+
+def _tell_hidden(
+    file: BinaryIO,
+    directory: Directory,
+    spans: list[tuple[int, int]],
+    names: MemberNames,
+    place: Place,
+) -> None:
+    """Tell of members that lie where the directory has none: some programs unpack them, too."""
+    ends = [0, *(end for _, end in spans)]
+    starts = [*(start for start, _ in spans), directory.records]
+    for end, start in zip(ends, starts, strict=True):
+        for name in hidden_names(file, end, start):
+            place.count.member()
+            names.judge_second(name)
+            # Of all that stands before the archive it was told already.
+            if end:
+                left_out = f"The directory leaves out a member, {_quoted(name)}."
+                place.tell("trailing-data", left_out)
 
 
 def _content(file: BinaryIO, member: Member, place: Place) -> Iterator[bytes]:
@@ -134,4 +167,8 @@ def _content(file: BinaryIO, member: Member, place: Place) -> Iterator[bytes]:
 
 
 def _shown(member: Member) -> str:
-    return repr(show(member.name, limit=60))
+    return _quoted(member.name)
+
+
+def _quoted(name: str) -> str:
+    return repr(show(name, limit=60))

@@ -19,6 +19,7 @@ _FRAMES: Final = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 # A marker inside entropy-coded data: not a stuffed zero, a restart or a fill byte.
 _MARKER: Final = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]", re.DOTALL)
 _NAME: Final = 64
+_FEW: Final = 64
 # Several pictures in one file: CIPA DC-007 (MPF), and gain maps (Ultra HDR, ISO 21496-1).
 _SEVERAL: Final = (b"MPF\0", b"urn:iso:std:iso:ts:21496:-1")
 _SEVERAL_IN_XMP: Final = (b"hdrgm:", b"GContainer", b"http://ns.google.com/photos/1.0/container/")
@@ -120,15 +121,18 @@ def _marker(source: Source, offset: int) -> tuple[int, int]:
 
 def _after_scan(source: Source, offset: int) -> int:
     """Return where the entropy-coded data ends: at the next marker."""
+    # A few bytes first: there may be hundreds of thousands of scans, all of them empty.
+    length = _FEW
     while True:
-        piece = source.at(offset, PIECE)
+        piece = source.at(offset, length)
         found = _MARKER.search(piece)
         if found:
             return offset + found.start()
-        if len(piece) < PIECE:
+        if len(piece) < length:
             source.ends_inside("its pixels, without an end of image")
         # The last byte may be the first half of a marker.
         offset += len(piece) - 1
+        length = PIECE
 
 
 def _after_notes(source: Source, end: int) -> int:

@@ -17,6 +17,8 @@ SIGNATURE: Final = b"\x89PNG\r\n\x1a\n"
 # No honest text or colour profile comes near; Pillow has the same limit for one chunk.
 MAX_TEXT: Final = MIB
 MAX_TEXTS: Final = 8 * MIB
+# What a byte of deflate may become (zlib's technical details).
+_MOST_RATIO: Final = 1032
 _KEYWORD: Final = 80
 _LANGUAGE: Final = 4096
 
@@ -125,8 +127,10 @@ class _Texts:
             try:
                 length += len(inflater.decompress(piece, MAX_TEXT + 1))
             except zlib.error:
-                # Readers ignore such a text, and so may we: the picture does not need it.
-                return
+                # Readers ignore such a text, and so may we: the picture does not need it. What
+                # it took to find that out counts, as if it were as long as can be.
+                length = min(MAX_TEXT, length + _MOST_RATIO * len(piece))
+                start = stop
             if length > MAX_TEXT or self._total + length > MAX_TEXTS:
                 limit = MAX_TEXT if length > MAX_TEXT else MAX_TEXTS
                 raise TooComplex(
