@@ -455,6 +455,15 @@ def test_a_method_that_is_not_known_is_405_and_says_which_are(browser: Browser) 
     assert (options.status, options.headers["allow"]) == (204, "DELETE, GET, HEAD, OPTIONS")
 
 
+@pytest.mark.parametrize("path", ["/uploads/files", "/uploads/files/a.txt"])
+def test_a_put_of_a_file_is_told_to_be_a_post(browser: Browser, path: str) -> None:
+    answer = browser.ask("PUT", path, b"x")
+    assert (answer.status, answer.code) == (405, "method-not-allowed")
+    assert answer.json()["hint"] == (
+        "Files come by POST to /uploads/{collection}, as curl -F or curl -X POST -T send them."
+    )
+
+
 def test_health_tells_life_from_readiness(
     browser: Browser, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -23,6 +23,9 @@ def openapi(asked: Asked) -> Answer:
 # Where uploads lie. Their addresses may have a slash at the end, and a POST may stand for another
 # method where something on the way lets only that pass (tus 1.0, X-HTTP-Method-Override).
 _UPLOADS: Final = ("/uploads/", "/u/")
+_POST_IT: Final = (
+    "Files come by POST to /uploads/{collection}, as curl -F or curl -X POST -T send them."
+)
 _OVERRIDING: Final = frozenset({"DELETE", "HEAD", "PATCH", "POST"})
 
 # Answered without a look at disk or catalog.
@@ -127,7 +130,11 @@ def find(method: str, path: str) -> tuple[Route, Mapping[str, str]]:
         allowed.append(route.method)
     if not allowed:
         raise NotFound("There is no such address.")
-    raise MethodNotAllowed(f"{method[:20]} is not a method of this address.", allowed=methods(path))
+    raise MethodNotAllowed(
+        f"{method[:20]} is not a method of this address.",
+        allowed=methods(path),
+        hint=_POST_IT if method == "PUT" and path.startswith(_UPLOADS) else None,
+    )
 
 
 def methods(path: str) -> tuple[str, ...]:
