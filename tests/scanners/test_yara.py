@@ -75,3 +75,18 @@ def test_rules_that_are_none_are_refused(tmp_path: Path) -> None:
         Yara([wrong])
     with pytest.raises(ConfigError, match="The YARA rules cannot be used"):
         Yara([tmp_path / "absent.yar"])
+
+
+SLOW = "rule slow { condition: for all i in (1..2000000000) : ( i > 0 ) }"
+
+
+def test_what_takes_the_rules_too_long_cannot_be_scanned(tmp_path: Path) -> None:
+    rules = tmp_path / "rules.yar"
+    rules.write_text(SLOW)
+    found = Yara([rules], timeout=1).scan(io.BytesIO(b"a" * 100), 100)
+    assert found == Unscannable("the rules take longer than 1 s")
+
+
+def test_rules_that_are_not_there_are_named(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"missing\.yar' is no file"):
+        Yara([tmp_path / "missing.yar"])

@@ -19,7 +19,7 @@ from support.documents import docx
 from support.services import Clock, blobs_on_disk, make_wharf
 from support.waiting import soon
 from wharfinger import Collection, Policy, Wharf
-from wharfinger.errors import Infected, TypeNotAllowed, Unavailable
+from wharfinger.errors import ConfigError, Infected, TypeNotAllowed, Unavailable
 from wharfinger.scanners import Clean, Verdict
 from wharfinger.scanners import Infected as Found
 from wharfinger.service import FileState, StoredFile
@@ -27,7 +27,7 @@ from wharfinger.service.checking_settings import CheckingSettings
 from wharfinger.service.scan_settings import ScanSettings
 from wharfinger.service.threads import Threads
 from wharfinger.stores import LocalStore, Staging
-from wharfinger.testing import DownScanner
+from wharfinger.testing import DownScanner, WordScanner
 
 ANEW = (Collection(name="anew", policy=Policy(types="images", reencode=True)),)
 AT_ONCE = CheckingSettings(wait=0)
@@ -373,3 +373,81 @@ def test_a_file_without_a_name_gets_that_of_its_type_whenever_it_is_checked(
         wharf.checking.run()
         found = wharf.info(stored.id)
         assert (found.state, found.name) == (FileState.READY, "file.docx")
+
+
+def test_a_worker_without_a_scanner_makes_nothing_clean_that_is_to_be_scanned(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    clock, words = Clock(), WordScanner(b"evil")
+    with make_wharf(tmp_path, clock=clock, scanner=words, checking=ELSEWHERE) as wharf:
+        stored = wharf.receive([b"evil"], collection="files", name="a.txt")
+    with make_wharf(tmp_path, clock=clock, checking=ELSEWHERE) as wharf:
+        wharf.checking.run()
+        held = wharf.info(stored.id)
+        assert held.state is FileState.HELD
+        assert held.problem is not None
+        assert held.problem["detail"] == (
+            "The file is to be scanned, but the process that checks files has no scanner."
+        )
+    clock.forward(60)
+    with make_wharf(tmp_path, clock=clock, scanner=words, checking=ELSEWHERE) as wharf:
+        wharf.checking.run()
+        assert wharf.info(stored.id).state is FileState.REFUSED
+    assert not caplog.records
+
+
+def test_a_worker_without_a_scanner_leaves_what_is_to_be_scanned_again_to_others(
+    tmp_path: Path,
+) -> None:
+    clock = Clock()
+    with make_wharf(tmp_path, clock=clock, scanner=OneByOne(Clean())) as wharf:
+        stored = wharf.receive([b"evil"], collection="files", name="a.txt")
+        wharf.checking.rescan()
+    with make_wharf(tmp_path, clock=clock, checking=ELSEWHERE) as wharf:
+        wharf.checking.run()
+        assert wharf.checking.counts() == (1, 0)
+    clock.forward(60)
+    with make_wharf(
+        tmp_path, clock=clock, scanner=WordScanner(b"evil"), checking=ELSEWHERE
+    ) as wharf:
+        wharf.checking.run()
+        assert wharf.info(stored.id).state is FileState.REFUSED
+
+
+def test_no_request_waits_any_more_when_the_service_is_about_to_end(tmp_path: Path) -> None:
+    scanner = Stuck()
+    with make_wharf(tmp_path, scanner=scanner, checking=CheckingSettings(wait=60)) as wharf:
+        found: list[StoredFile] = []
+        waiting = threading.Thread(
+            target=lambda: found.append(wharf.receive([b"x"], collection="files", name="a.txt"))
+        )
+        waiting.start()
+        assert soon(lambda: scanner.asked == 1)
+        wharf.checking.hurry()
+        waiting.join(10)
+        assert [stored.state for stored in found] == [FileState.CHECKING]
+        scanner.may.set()
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        pytest.param({"timeout": 0}, "[scan] timeout is at least a second.", id="no time"),
+        pytest.param(
+            {"max_size": 0},
+            "[scan] max_size is at least a byte; without it nothing is scanned.",
+            id="no size",
+        ),
+        pytest.param(
+            {"when_down": "allow"},
+            '[scan] when_down is "hold" or "refuse", not \'allow\'.',
+            id="when_down",
+        ),
+    ],
+)
+def test_settings_by_which_nothing_would_be_scanned_are_refused(
+    wrong: dict[str, object], message: str
+) -> None:
+    with pytest.raises(ConfigError) as caught:
+        ScanSettings.from_mapping(wrong)
+    assert caught.value.detail == message

@@ -7,8 +7,11 @@ found wherever it stands; rules that ask for `filesize` or count from the end se
 
 from __future__ import annotations
 
+import math
 import threading
+import time
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO, Final
 
@@ -37,7 +40,7 @@ class Yara:
 
     Args:
         paths: files with rules.
-        timeout: seconds that one look at one window may take.
+        timeout: seconds that the looks at one file and at what is in it may take together.
 
     Raises:
         ConfigError: a file cannot be read or a rule not be compiled, or the extra is missing.
@@ -62,15 +65,25 @@ class Yara:
                 filepaths={str(number): str(path) for number, path in enumerate(paths)}
             )
         except (yara.Error, OSError) as error:
-            raise ConfigError(f"The YARA rules cannot be used: {error}.") from error
+            missing = [str(path) for path in paths if not path.is_file()]
+            why = f"{missing[0]!r} is no file" if missing else error
+            raise ConfigError(f"The YARA rules cannot be used: {why}.") from error
 
     def scan(self, file: BinaryIO, size: int) -> Verdict:
         """Return what the rules find in a file of `size` bytes, and in the files inside it.
 
+        One that takes longer than `timeout` cannot be scanned: asking again would not help.
+
         Raises:
-            Unavailable: YARA failed, or took too long.
+            Unavailable: YARA failed.
         """
-        if (found := self._find(_read(file))) is not None:
+        try:
+            return self._scan(file, size, _Budget(self._timeout))
+        except _TooLong:
+            return Unscannable(f"the rules take longer than {self._timeout} s")
+
+    def _scan(self, file: BinaryIO, size: int, budget: _Budget) -> Verdict:
+        if (found := self._find(_read(file), budget)) is not None:
             return Infected(found)
         file.seek(0)
         media_type = detect(file.read(HEAD_SIZE), complete=size <= HEAD_SIZE).type
@@ -82,24 +95,46 @@ class Yara:
 
         try:
             for path, pieces in members(file, size, media_type, _LIMITS, report):
-                if (found := self._find(pieces)) is not None:
+                if (found := self._find(pieces, budget)) is not None:
                     return Infected(f"{found} in {show(path, limit=200)}")
         except TooComplex as error:
             unread.append(str(error))
         return Unscannable(unread[0].rstrip(".")) if unread else Clean()
 
-    def _find(self, pieces: Iterable[bytes]) -> str | None:
+    def _find(self, pieces: Iterable[bytes], budget: _Budget) -> str | None:
         for window in _windows(pieces):
             try:
-                with self._lock:
-                    matches = self._rules.match(data=window, timeout=self._timeout)
+                with self._lock, budget.spending() as seconds:
+                    matches = self._rules.match(data=window, timeout=seconds)
             except self._yara.TimeoutError as error:
-                raise Unavailable(f"YARA took longer than {self._timeout} s.") from error
+                raise _TooLong from error
             except self._yara.Error as error:
                 raise Unavailable(f"YARA failed: {error}.") from error
             if matches:
                 return str(matches[0].rule)
         return None
+
+
+class _TooLong(Exception):
+    """The rules take too long over a file."""
+
+
+class _Budget:
+    """The seconds that are left for one file; waiting for other files' looks takes none."""
+
+    def __init__(self, seconds: float) -> None:
+        self._left = seconds
+
+    @contextmanager
+    def spending(self) -> Iterator[int]:
+        """Count what is spent inside; says how many whole seconds that may be. Raises _TooLong."""
+        if self._left <= 0:
+            raise _TooLong
+        began = time.monotonic()
+        try:
+            yield math.ceil(self._left)
+        finally:
+            self._left -= time.monotonic() - began
 
 
 def _read(file: BinaryIO) -> Iterator[bytes]:

@@ -114,6 +114,7 @@ class Worker:
                 accepting = await self._accept(server, context)
                 ready()
                 await stop.wait()
+                self.wharf.checking.hurry()
                 await stop_accepting(self.listener)
                 accepting.close()
                 # Not left to the server's shutdown: from its first moment on, aiohttp drops

@@ -38,6 +38,7 @@ from wharfinger.service.declared import (
     named,
     policy_of,
     staged_again,
+    unscanned,
 )
 from wharfinger.service.judging import Held, Judge, Judgement, Passed, Staged, Unjudged
 from wharfinger.service.living import Living
@@ -109,6 +110,7 @@ class Checking:
         self._looking: threading.Thread | None = None
         self._stop = threading.Event()
         self._free = threading.Event()
+        self._hurried = threading.Event()
         self._counting = threading.Lock()
         self._under_way = 0
         self._waiting = 0
@@ -141,7 +143,7 @@ class Checking:
                 futures.append(self._submit(self._judge.judge, staged, file))
                 futures[-1].add_done_callback(partial(_close, file))  # also when it is cancelled
             with self._patience() as seconds:
-                wait(futures, timeout=seconds)
+                self._wait_for(futures, seconds)
             return [
                 _now_or_rejected(future.result) if future.done() else Unjudged(future)
                 for future in futures
@@ -157,7 +159,7 @@ class Checking:
         """Record with the file that it is still to be judged; return the job if this process does it."""
         now = self._now()
         if not isinstance(judgement, Passed):
-            file_statements.declare(connection, stored.id, declared_of(staged))
+            file_statements.declare(connection, stored.id, declared_of(staged, scanned=self.scans))
         match judgement:
             case Passed() | Held(again=False):
                 return None
@@ -208,8 +210,9 @@ class Checking:
     # --- jobs ---------------------------------------------------------------------------------
 
     def start(self) -> None:
-        """Do, from now on, the jobs that nobody does. Harmless when called twice."""
-        if self.settings.workers:
+        """Do, from now on, the jobs that nobody does. Harmless when called twice, or too late."""
+        began = self._pool is not None and self._pid == os.getpid()
+        if self.settings.workers and not began and not self._stop.is_set():
             self._begin()
 
     def run(self, *, until_idle: bool = True, stop: threading.Event | None = None) -> int:
@@ -285,12 +288,17 @@ class Checking:
         """Return how many checks wait or go on, and how many were given up."""
         return self._catalog().read(job_statements.counts)
 
+    def hurry(self) -> None:
+        """Let no request wait for its verdict from now on: the service is about to end."""
+        self._hurried.set()
+
     def close(self) -> None:
         """Let no check begin any more, and wait a while for those that run.
 
         One that hangs is not waited for: its job is another process's from then on.
         """
         self._stop.set()
+        self._hurried.set()
         self._free.set()
         with self._starting:
             pool, self._pool = self._pool, None
@@ -334,6 +342,13 @@ class Checking:
         with self._counting:
             self._under_way -= 1
         self._free.set()
+
+    def _wait_for(self, futures: Sequence[Future[Passed | Held]], seconds: float) -> None:
+        until = time.monotonic() + seconds
+        while not self._hurried.is_set():
+            left = until - time.monotonic()
+            if left <= 0 or not wait(futures, timeout=min(left, _ASK_SECONDS)).not_done:
+                break
 
     @contextlib.contextmanager
     def _patience(self) -> Iterator[float]:
@@ -444,6 +459,8 @@ class Checking:
         declared = self._catalog().read(
             lambda connection: file_statements.declared(connection, stored.id)
         )
+        if declared.get("scanned") and not self.scans:
+            return unscanned(stored)
         policy = policy_of(declared, self._policy(stored.collection))
         part = self._store().open_part(stored.id)
         with contextlib.closing(part):
@@ -452,6 +469,8 @@ class Checking:
             return named(declared, judgement)
 
     def _scan_again(self, stored: StoredFile) -> Passed | Held:
+        if not self.scans:
+            return unscanned(stored)
         with self._store().open(stored.id) as file:
             return self._judge.scan(file, stored.size, facts_of(stored))
 
@@ -459,7 +478,8 @@ class Checking:
         if self.settings.workers:  # what this process judges was waited for already
             return stored
         while stored.state is FileState.CHECKING and time.monotonic() < until:
-            time.sleep(_ASK_SECONDS)
+            if self._hurried.wait(_ASK_SECONDS):
+                break
             stored = self._find(stored.id)
         return stored
 

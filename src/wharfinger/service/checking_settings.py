@@ -50,6 +50,8 @@ class CheckingSettings:
                 wait=_seconds(table.get("wait", 10)),
                 deadline=_seconds(table.get("deadline", 600)),
             )
+        except ConfigError:
+            raise
         except UsageError as error:
             raise ConfigError(f"[checking]: {error.detail}", hint=error.hint) from error
 

@@ -52,6 +52,10 @@ class ScanSettings:
                 raise ConfigError(
                     f'[scan] {key} is "hold" or "refuse", not {getattr(self, key)!r}.'
                 )
+        if self.timeout < 1:
+            raise ConfigError("[scan] timeout is at least a second.")
+        if self.max_size < 1:
+            raise ConfigError("[scan] max_size is at least a byte; without it nothing is scanned.")
         self.of_clamd()
 
     @classmethod
@@ -67,6 +71,8 @@ class ScanSettings:
                 when_down=table.get("when_down", "hold"),  # type: ignore[arg-type]  # checked there
                 when_unscannable=table.get("when_unscannable", "refuse"),  # type: ignore[arg-type]
             )
+        except ConfigError:
+            raise
         except UsageError as error:
             raise ConfigError(f"[scan]: {error.detail}", hint=error.hint) from error
 
