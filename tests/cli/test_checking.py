@@ -11,11 +11,7 @@ import pytest
 
 from support.called import Caller
 from support.clamd import EICAR, clamd_server
-<<<<<<< HEAD
 from support.content import PNG
-=======
-from support.documents import docx
->>>>>>> 51509d7 (Nothing that is to be scanned passes where there is no scanner; rules that take too long end; nobody waits for a verdict when the server ends)
 from support.services import make_wharf
 from wharfinger import StoredFile
 from wharfinger.scanners import Clean, Unscannable, Verdict
@@ -56,11 +52,7 @@ def states(data: Path) -> list[str]:
 def test_a_worker_does_what_waits(tmp_path: Path, wharf: Caller) -> None:
     checking = CheckingSettings(workers=0, wait=0)
     with make_wharf(tmp_path, checking=checking) as service:
-<<<<<<< HEAD
         service.receive([PNG], collection="files", name="a.png")
-=======
-        service.receive([docx()], collection="files", name="a.docx")
->>>>>>> 51509d7 (Nothing that is to be scanned passes where there is no scanner; rules that take too long end; nobody waits for a verdict when the server ends)
     assert states(tmp_path) == ["checking"]
     said = wharf("worker", "--once", "--data", str(tmp_path))
     assert (said.code, said.text) == (0, "Checks done: 1; waiting: 0.\n")
