@@ -344,6 +344,55 @@ def test_a_jpeg_loses_its_metadata_and_no_pixel_is_encoded_again(checker: Checke
     assert write(checker, dirty, STRIP)[1] == plain
 
 
+LOAD = MARK * 12
+STILL = p.picture("WEBP", lossless=True)[12:]
+EXTENDED = b"\x00\0\0\0" + b"\x07\0\0" * 2
+ANIMATED = b"\x02" + EXTENDED[1:]
+ANMF = bytes(6) + b"\x07\0\0" * 2 + b"\x64\0\0\0"
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        *(
+            pytest.param(p.png(p.chunk(kind, LOAD)), id=f"png {kind.decode()}")
+            for kind in b"tRNS cHRM gAMA cICP mDCV cLLI sBIT sRGB bKGD pHYs".split()
+        ),
+        pytest.param(
+            p.png(p.chunk(b"gAMA", b"\0\0\xb1\x8f"), p.chunk(b"gAMA", LOAD)), id="png, the second gAMA"
+        ),
+        pytest.param(p.png()[:-12] + p.chunk(b"IEND", LOAD), id="png IEND"),
+        pytest.param(p.jpeg(p.segment(0xDC, LOAD)), id="jpeg DNL"),
+        pytest.param(
+            p.gif(p.gif_extension(0xF9, bytes(4), LOAD[:200]), p.gif_frame()), id="gif, more control"
+        ),
+        pytest.param(
+            p.gif(p.gif_extension(0xF9, bytes(4) + LOAD[:200]), p.gif_frame()), id="gif, long control"
+        ),
+        pytest.param(
+            p.webp(p.webp_chunk(b"VP8X", EXTENDED), STILL, p.webp_chunk(b"ALPH", b"\0" + LOAD)),
+            id="webp, alpha behind the picture",
+        ),
+        pytest.param(
+            p.webp(
+                p.webp_chunk(b"VP8X", ANIMATED),
+                p.webp_chunk(b"ANIM", bytes(6) + LOAD),
+                p.webp_chunk(b"ANMF", ANMF + STILL),
+                p.webp_chunk(b"ANMF", ANMF + STILL + p.webp_chunk(b"what", LOAD)),
+            ),
+            id="webp, in an animation",
+        ),
+    ],
+)  # fmt: skip
+def test_parts_that_are_kept_hold_no_more_than_they_need(checker: Checker, data: bytes) -> None:
+    _, kept = write(checker, data, STRIP)
+    assert kept is not None
+    # The numbers of a colour space take 32 bytes.
+    assert LOAD[:40] not in everything_in(kept)
+    for (before, _), (after, _) in zip(frames_of(data), frames_of(kept), strict=True):
+        assert same_pixels(before, after)
+
+
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "GIF", "WEBP"])
 def test_an_image_without_metadata_is_not_written_at_all(checker: Checker, kind: str) -> None:
     assert write(checker, p.picture(kind), STRIP)[1] is None

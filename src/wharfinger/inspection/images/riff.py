@@ -8,7 +8,7 @@ from typing import Final
 
 from wharfinger.inspection.images.reading import Bounds, Broken, Source
 
-__all__ = ["Chunk", "chunks", "walk"]
+__all__ = ["Chunk", "chunks", "chunks_within", "walk"]
 
 HEADER: Final = 12
 
@@ -32,7 +32,12 @@ def chunks(source: Source) -> Iterator[Chunk]:
     stop = 8 + int.from_bytes(head[4:8], "little")
     if stop > source.size:
         source.ends_inside(f"its {stop} bytes")
-    offset = HEADER
+    yield from chunks_within(source, HEADER, stop)
+
+
+def chunks_within(source: Source, start: int, stop: int) -> Iterator[Chunk]:
+    """Yield the chunks of a part of the file. Raises Broken."""
+    offset = start
     while offset + 8 <= stop:
         head = source.at(offset, 8)
         length = int.from_bytes(head[4:], "little")
