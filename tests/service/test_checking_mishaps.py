@@ -375,43 +375,23 @@ def test_a_file_without_a_name_gets_that_of_its_type_whenever_it_is_checked(
         assert (found.state, found.name) == (FileState.READY, "file.docx")
 
 
-def test_a_worker_without_a_scanner_makes_nothing_clean_that_is_to_be_scanned(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    clock, words = Clock(), WordScanner(b"evil")
-    with make_wharf(tmp_path, clock=clock, scanner=words, checking=ELSEWHERE) as wharf:
-        stored = wharf.receive([b"evil"], collection="files", name="a.txt")
-    with make_wharf(tmp_path, clock=clock, checking=ELSEWHERE) as wharf:
-        wharf.checking.run()
-        held = wharf.info(stored.id)
-        assert held.state is FileState.HELD
-        assert held.problem is not None
-        assert held.problem["detail"] == (
-            "The file is to be scanned, but the process that checks files has no scanner."
-        )
-    clock.forward(60)
-    with make_wharf(tmp_path, clock=clock, scanner=words, checking=ELSEWHERE) as wharf:
-        wharf.checking.run()
-        assert wharf.info(stored.id).state is FileState.REFUSED
-    assert not caplog.records
-
-
-def test_a_worker_without_a_scanner_leaves_what_is_to_be_scanned_again_to_others(
+def test_without_a_scanner_nothing_is_done_that_a_scanner_is_to_be_asked_about(
     tmp_path: Path,
 ) -> None:
-    clock = Clock()
+    clock, words = Clock(), WordScanner(b"evil")
     with make_wharf(tmp_path, clock=clock, scanner=OneByOne(Clean())) as wharf:
-        stored = wharf.receive([b"evil"], collection="files", name="a.txt")
+        ready = wharf.receive([b"evil"], collection="files", name="a.txt")
         wharf.checking.rescan()
+    with make_wharf(tmp_path, clock=clock, scanner=words, checking=ELSEWHERE) as wharf:
+        fresh = wharf.receive([b"evil"], collection="files", name="a.txt")
     with make_wharf(tmp_path, clock=clock, checking=ELSEWHERE) as wharf:
-        wharf.checking.run()
-        assert wharf.checking.counts() == (1, 0)
-    clock.forward(60)
-    with make_wharf(
-        tmp_path, clock=clock, scanner=WordScanner(b"evil"), checking=ELSEWHERE
-    ) as wharf:
-        wharf.checking.run()
-        assert wharf.info(stored.id).state is FileState.REFUSED
+        assert wharf.checking.run() == 0
+        assert wharf.checking.counts() == (2, 0)
+        assert wharf.info(fresh.id).state is FileState.CHECKING
+    with make_wharf(tmp_path, clock=clock, scanner=words, checking=ELSEWHERE) as wharf:
+        assert wharf.checking.run() == 2
+        assert wharf.info(ready.id).state is FileState.REFUSED
+        assert wharf.info(fresh.id).state is FileState.REFUSED
 
 
 def test_no_request_waits_any_more_when_the_service_is_about_to_end(tmp_path: Path) -> None:

@@ -38,7 +38,6 @@ from wharfinger.service.declared import (
     named,
     policy_of,
     staged_again,
-    unscanned,
 )
 from wharfinger.service.judging import Held, Judge, Judgement, Passed, Staged, Unjudged
 from wharfinger.service.living import Living
@@ -159,7 +158,7 @@ class Checking:
         """Record with the file that it is still to be judged; return the job if this process does it."""
         now = self._now()
         if not isinstance(judgement, Passed):
-            file_statements.declare(connection, stored.id, declared_of(staged, scanned=self.scans))
+            file_statements.declare(connection, stored.id, declared_of(staged))
         match judgement:
             case Passed() | Held(again=False):
                 return None
@@ -459,8 +458,6 @@ class Checking:
         declared = self._catalog().read(
             lambda connection: file_statements.declared(connection, stored.id)
         )
-        if declared.get("scanned") and not self.scans:
-            return unscanned(stored)
         policy = policy_of(declared, self._policy(stored.collection))
         part = self._store().open_part(stored.id)
         with contextlib.closing(part):
@@ -469,8 +466,6 @@ class Checking:
             return named(declared, judgement)
 
     def _scan_again(self, stored: StoredFile) -> Passed | Held:
-        if not self.scans:
-            return unscanned(stored)
         with self._store().open(stored.id) as file:
             return self._judge.scan(file, stored.size, facts_of(stored))
 

@@ -2,8 +2,6 @@
 
 A check comes to the same whenever it is made, and in whichever process: under the policy as an
 upload link narrowed it, with the type that was claimed, and with the name only if one was given.
-What came to a process that has files scanned passes in none that has no scanner: a worker that was
-started without the configuration makes nothing clean.
 """
 
 from __future__ import annotations
@@ -13,19 +11,17 @@ from dataclasses import replace
 from typing import Any, BinaryIO
 
 from wharfinger.catalog import StoredFile
-from wharfinger.errors import Unavailable
 from wharfinger.inspection import Details, Facts, extension_of_type
 from wharfinger.policy import Policy
 from wharfinger.service.judging import Held, Passed, Staged
 from wharfinger.service.upload_links import common_types
 
-__all__ = ["declared_of", "facts_of", "named", "policy_of", "staged_again", "unscanned"]
+__all__ = ["declared_of", "facts_of", "named", "policy_of", "staged_again"]
 
 
-def declared_of(staged: Staged, *, scanned: bool) -> dict[str, object]:
-    """Return what is kept of this; `scanned` says that no check is whole without a scanner."""
+def declared_of(staged: Staged) -> dict[str, object]:
+    """Return what is kept of this."""
     return {
-        "scanned": scanned,
         "named": staged.name is not None,
         "type": staged.type,
         "only": None if staged.only is None else sorted(staged.only),
@@ -39,15 +35,6 @@ def policy_of(declared: Mapping[str, Any], policy: Policy) -> Policy:
         return policy
     types = common_types(policy.types, frozenset(only))
     return policy.narrowed(types=types, max_size=policy.max_size)
-
-
-def unscanned(stored: StoredFile) -> Held:
-    """Return the judgement of a file that is to be scanned where there is no scanner."""
-    problem = Unavailable(
-        "The file is to be scanned, but the process that checks files has no scanner.",
-        hint="Give it the configuration with [scan], or release the file.",
-    )
-    return Held(facts=facts_of(stored), problem=problem, again=True)
 
 
 def staged_again(
