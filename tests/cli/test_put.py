@@ -365,7 +365,9 @@ def test_content_that_was_refused_by_tus_is_not_to_be_sent_again(
         for _ in range(2):
             ran = wharf(*words, env=env)
             assert ran.code == 8
+            assert "The scanner found 'word'" in ran.err
             assert "goes on where it ended" not in ran.err
+            assert list((folder / "state").rglob("*.json")) == []
 
 
 def test_a_plain_transfer_loads_nothing_that_it_does_not_need(

@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 
 
 _MAX_ANEW: Final = 3
+# The verdict on the content. 413 may be a proxy's, about one request: smaller ones go on then.
+_REFUSED: Final = frozenset({415, 422})
 _GO_ON: Final = "Do the same again: it goes on where it ended."
 
 
@@ -46,7 +48,9 @@ def saying_how_to_go_on(state: State) -> Iterator[None]:
         # Where an answer says what helps, or refuses the content, doing the same again does not.
         answered = isinstance(error, (ResponseError, BadResponse))
         final = answered and (error.hint or error.exit_code == EXIT_REFUSED)
-        if state.kept and not final:
+        if isinstance(error, ResponseError) and error.status in _REFUSED:
+            state.forget()  # to go on with it would only ask for the same verdict, without a reason
+        elif state.kept and not final:
             error.hint = f"{error.hint} {_GO_ON}".strip()
             error.add_note(_GO_ON)
         raise
