@@ -238,3 +238,48 @@ def test_records_are_those_of_the_standard() -> None:
         "path": "a=b c\udcff",
     }
     assert parse_records(b"") == {}
+
+
+def long_name(name: bytes) -> bytes:
+    return tar_file(b"././@LongLink", name + b"\0", b"L", magic=b"ustar  \0")
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        # GNU tar takes the last of the names, Python and libarchive the first ones.
+        pytest.param(tar_of(long_name(b"../x"), pax(path="a"), FIRST), id="long name, then pax"),
+        pytest.param(tar_of(pax(path="a"), long_name(b"../x"), FIRST), id="pax, then long name"),
+        pytest.param(tar_of(pax(path="../x"), pax(path="a"), FIRST), id="two extended headers"),
+        pytest.param(
+            tar_of(pax(path="../x", GNU__sparse__name="a"), FIRST), id="the name of a sparse file"
+        ),
+        # BusyBox passes over extended headers.
+        pytest.param(tar_of(pax(path="a"), tar_file(b"../x", b"1")), id="the header's own"),
+        # Python puts a prefix before the name in every format, libarchive in nearly all.
+        pytest.param(
+            tar_of(tar_file(b"x", b"1", magic=b"ustar  \0", prefix=b"..")), id="prefix, GNU"
+        ),
+        pytest.param(tar_of(tar_file(b"x", b"1", magic=bytes(8), prefix=b"..")), id="prefix, V7"),
+        pytest.param(
+            tar_of(tar_file(b"x", b"1", magic=b"ustar 00", prefix=b"..")), id="prefix, another"
+        ),
+    ],
+)
+def test_every_name_of_a_member_is_judged(data: bytes) -> None:
+    sentence = "The member '../x' leads outside the archive's folder."
+    assert told(data) == [("unsafe-members", sentence)]
+
+
+def test_names_that_are_cut_or_no_names_at_all_are_honest() -> None:
+    # GNU's header with the time of access where ustar has a prefix; a name cut after 100 bytes.
+    times = tar_file(b"a", b"1", magic=b"ustar  \0", prefix=b"14735271234\0")
+    wide = tar_file(b"b", b"1", magic=b"ustar  \0", prefix=b"\x80\0\0\0\0\0\0\0h\x07\x1f\x01")
+    cut = tar_of(long_name(b"d" * 99 + b"/x"), tar_file(b"d" * 99 + b"/", b"1"), times, wide)
+    assert told(cut) == []
+
+
+def test_two_extended_headers_with_two_sizes_are_damage() -> None:
+    data = tar_of(pax(size="5"), pax(size="0"), FIRST)
+    assert told(data) == [("damaged", "A member has two sizes.")]
+    assert told(tar_of(pax(size="5"), pax(size="5"), pax(path="a"), FIRST)) == []

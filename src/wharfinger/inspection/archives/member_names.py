@@ -24,6 +24,7 @@ _SEPARATORS: Final = re.compile(r"[/\\]+")
 _DRIVE: Final = re.compile(r"[A-Za-z]:")
 # Windows drops blanks and dots at the end of a component: ".. " is ".." there.
 _UPWARDS: Final = re.compile(r"\.\.[. ]*")
+_OUTSIDE: Final = "leads outside the archive's folder"
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 # PATH_MAX of macOS; Windows takes 260 by itself. What is longer fails or is cut somewhere.
 _LONGEST: Final = 1024
@@ -57,6 +58,11 @@ class MemberNames:
         if wrong := _wrong(name):
             self._tell(name, wrong)
 
+    def judge_outdated(self, name: str) -> None:
+        """Tell that a name which only some programs still take leads outside."""
+        if _leads_outside(name):
+            self._tell(name, _OUTSIDE)
+
     def judge_kind(self, name: str, *, link: bool, device: bool) -> None:
         """Tell of a member that is no file and no folder."""
         if link:
@@ -87,11 +93,13 @@ def _wrong(name: str) -> str:
         return f"has a letter with more than {_MOST_MARKS} marks in its name"
     if _CONTROL.search(name):
         return "has a control character in its name"
-    if name[0] in "/\\" or _DRIVE.match(name):
-        return "leads outside the archive's folder"
-    if any(_UPWARDS.fullmatch(part) for part in _SEPARATORS.split(name)):
-        return "leads outside the archive's folder"
-    return ""
+    return _OUTSIDE if _leads_outside(name) else ""
+
+
+def _leads_outside(name: str) -> bool:
+    if name.startswith(("/", "\\")) or _DRIVE.match(name):
+        return True
+    return any(_UPWARDS.fullmatch(part) for part in _SEPARATORS.split(name))
 
 
 def _has_too_many_marks(name: str) -> bool:

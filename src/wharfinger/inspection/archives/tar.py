@@ -1,7 +1,8 @@
 """tar: headers and data in turn, read as they come.
 
 Rules: whatever makes two unpackers see different members (two sizes for one, CVE-2025-62518,
-or names for all of them in a global header) is damage; holes of sparse files count as bytes,
+or names for all of them in a global header) is damage; of several names for one member each is
+judged, because programs differ in which they take; holes of sparse files count as bytes,
 because unpacking writes them; links are told, whatever they point to.
 """
 
@@ -39,6 +40,7 @@ _MOST_EXTENSIONS: Final = 8
 # What an octal size of 11 digits can say; pax records are for what it cannot.
 _LARGEST_PLAIN: Final = 8**11
 _SPARSE_SIZES: Final = ("GNU.sparse.realsize", "GNU.sparse.size")
+_NAMES: Final = ("path", "GNU.sparse.name")
 _ZEROS: Final = bytes(BLOCK)
 
 
@@ -48,6 +50,7 @@ class _Extensions:
 
     records: dict[str, str] = field(default_factory=dict)
     name: str = ""
+    names: set[str] = field(default_factory=set)
     count: int = 0
 
 
@@ -91,12 +94,16 @@ def _extend(about: _Extensions, header: Header, stream: Stream, place: Place) ->
     stream.exactly(-header.size % BLOCK)
     if kind == b"L":
         about.name = body.partition(b"\0")[0].decode("utf-8", "surrogateescape")
+        about.names.add(about.name)
     if kind in _LONG_NAMES:
         return True
     # Counted as cheaply as they can be, before each takes its time.
     place.count.records(body.count(b"\n"))
     records = parse_records(body)
     if kind in _PAX:
+        if "size" in records and about.records.get("size", records["size"]) != records["size"]:
+            raise Damaged("A member has two sizes.")
+        about.names.update(records[key] for key in _NAMES if key in records)
         about.records.update(records)
     elif {"path", "linkpath", "size"} & records.keys():
         raise Damaged("A global header gives all members one name or size.")
@@ -117,6 +124,10 @@ def _member(
     folder = header.kind == _FOLDER or (header.kind in {b"0", b"\0"} and name.endswith("/"))
     place.count.member(folder=folder)
     names.judge(name, folder=folder)
+    for other in about.names - {name}:
+        names.judge_second(other)
+    for other in {header.name, header.other_name} - {name}:
+        names.judge_outdated(other)
     link, device = header.kind in _LINKS, header.kind in _DEVICES
     names.judge_kind(name, link=link, device=device)
     if folder or link or device:

@@ -17,9 +17,14 @@ _ENCODING: Final = ("utf-8", "surrogateescape")
 
 
 class Header(NamedTuple):
-    """One header block. `size` is that of the data that follows, in bytes."""
+    """One header block. `size` is that of the data that follows, in bytes.
+
+    `other_name` is what the member is called by programs that look for the beginning of a name
+    in any format, "" where that is the same.
+    """
 
     name: str
+    other_name: str
     size: int
     kind: bytes
     block: bytes
@@ -49,10 +54,14 @@ def parse_header(block: bytes) -> Header:
     if told != unsigned and told != unsigned - _signs(block):
         raise Damaged("The checksum of a header is wrong.")
     name = _text(block[:100])
-    # GNU's own format has other fields where ustar has the beginning of the name.
-    if block[257:263] == b"ustar\0" and (prefix := _text(block[345:500])):
-        name = f"{prefix}/{name}"
-    return Header(name, parse_number(block[124:136], "size"), block[156:157], block)
+    other_name = ""
+    if prefix := _text(block[345:500]):
+        # GNU's own format has other fields where ustar has the beginning of the name.
+        if block[257:263] == b"ustar\0":
+            name = f"{prefix}/{name}"
+        else:
+            other_name = f"{prefix}/{name}"
+    return Header(name, other_name, parse_number(block[124:136], "size"), block[156:157], block)
 
 
 def _signs(block: bytes) -> int:
