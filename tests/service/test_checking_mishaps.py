@@ -431,3 +431,33 @@ def test_settings_by_which_nothing_would_be_scanned_are_refused(
     with pytest.raises(ConfigError) as caught:
         ScanSettings.from_mapping(wrong)
     assert caught.value.detail == message
+
+
+def test_a_file_that_is_refused_later_takes_no_place_of_its_upload_link(tmp_path: Path) -> None:
+    scanner = WordScanner(b"evil")
+    with make_wharf(tmp_path, scanner=scanner, checking=ELSEWHERE) as wharf:
+        link = wharf.request("public", max_files=2, max_bytes=20)
+        for content in (b"good", b"evil"):
+            reception = wharf.begin("public", name="a.txt", link=link)
+            reception.write(content)
+            reception.finish()
+        counted = wharf.upload_links.find(link.id)
+        assert (counted.files_left, counted.bytes_left) == (0, 12)
+        wharf.checking.run()
+        counted = wharf.upload_links.find(link.id)
+        assert (counted.files_left, counted.bytes_left) == (1, 16)
+
+
+def test_a_file_that_is_withdrawn_was_counted_by_its_upload_link(tmp_path: Path) -> None:
+    scanner = OneByOne(Clean(), Found("Bad"))
+    with make_wharf(tmp_path, scanner=scanner, checking=ELSEWHERE) as wharf:
+        link = wharf.request("public", max_files=2)
+        reception = wharf.begin("public", name="a.txt", link=link)
+        reception.write(b"content")
+        stored = reception.finish()
+        wharf.checking.run()
+        assert wharf.info(stored.id).state is FileState.READY
+        wharf.checking.rescan()
+        wharf.checking.run()
+        assert wharf.info(stored.id).state is FileState.REFUSED
+        assert wharf.upload_links.find(link.id).files_left == 1

@@ -82,6 +82,15 @@ def count(connection: Connection, link_id: str, size: int, now: datetime) -> boo
     return result.rowcount == 1
 
 
+def give_back(connection: Connection, link_id: str, size: int) -> None:
+    """Count one file less: a check refused it after it had been counted."""
+    connection.execute(
+        update(upload_links)
+        .where(upload_links.c.id == link_id, upload_links.c.files > 0)
+        .values(files=upload_links.c.files - 1, bytes=upload_links.c.bytes - size)
+    )
+
+
 def remove(connection: Connection, link_id: str) -> bool:
     """Revoke a link; return whether it was there."""
     return (

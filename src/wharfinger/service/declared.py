@@ -24,6 +24,7 @@ def declared_of(staged: Staged) -> dict[str, object]:
     return {
         "named": staged.name is not None,
         "type": staged.type,
+        "link": staged.link,
         "only": None if staged.only is None else sorted(staged.only),
     }
 

@@ -29,7 +29,8 @@ OnDoubt: TypeAlias = Literal["hold", "refuse"]
 class Staged:
     """A whole file that waits to be judged: `open` returns its bytes, `type` was claimed.
 
-    `only` are the types that an upload link narrowed its policy to.
+    `link` is the id of the upload link by which it came, and `only` are the types that this
+    narrowed its policy to.
     """
 
     open: Callable[[], BinaryIO]
@@ -37,6 +38,7 @@ class Staged:
     policy: Policy
     name: str | None
     type: str | None
+    link: str | None = None
     only: frozenset[str] | None = None
 
 

@@ -156,6 +156,7 @@ class Reception:
             policy=self.collection.policy,
             name=self.name,
             type=self._claimed,
+            link=self.link_id,
             only=None if self.link_id is None else self.collection.policy.types,
         )
 

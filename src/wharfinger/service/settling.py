@@ -22,6 +22,7 @@ from wharfinger.catalog import Catalog, FileState, Job, JobKind, StoredFile
 from wharfinger.catalog import files as file_statements
 from wharfinger.catalog import jobs as job_statements
 from wharfinger.catalog import links as link_statements
+from wharfinger.catalog import upload_links as upload_link_statements
 from wharfinger.catalog import uploads as upload_statements
 from wharfinger.errors import NotFound, StorageFull, Unavailable, WharfingerError
 from wharfinger.service.events import FAILED, HELD, READY, REFUSED, RELEASED
@@ -144,6 +145,9 @@ class Settling:
             if refused is None:
                 raise LeaseLost
             job_statements.forget(connection, stored.id)
+            link_id = file_statements.declared(connection, stored.id).get("link")
+            if link_id is not None and stored.state is not FileState.READY:
+                upload_link_statements.give_back(connection, link_id, stored.size)
             upload_statements.refuse_of_file(connection, stored.id, kept)
             link_statements.remove_of_file(connection, stored.id)
             self.note(connection, refused, REFUSED, problem=problem)

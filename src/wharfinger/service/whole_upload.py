@@ -64,6 +64,7 @@ class WholeUpload:
             policy=self.collection.policy,
             name=upload.name,
             type=upload.type,
+            link=upload.link_id,
             only=None if upload.link_id is None else self.collection.policy.types,
         )
 
