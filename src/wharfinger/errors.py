@@ -393,6 +393,7 @@ class Unscannable(Rejected):
 
     code = "unscannable"
     title = "Cannot be scanned"
+    hint = "Send it unencrypted and unpacked."
 
 
 class AddressRefused(WharfingerError):

@@ -87,7 +87,8 @@ FINDINGS: Final[Mapping[str, str]] = {
     "doubled-members": "members of an archive that have one name, perhaps in other letters",
     "encrypted": "cannot be looked into without a password",
     "macros": "programs inside an office document",
-    "scripts": "scripts or event handlers inside a PDF, SVG or other XML document",
+    "scripts": "scripts or event handlers inside a PDF, or inside an SVG or other XML document that "
+    "`types` names",
     "launch": "a PDF that starts programs or opens other files",
     "external-references": "XML that declares entities or fetches from elsewhere, or an office "
     "document that opens another from the network",
@@ -298,6 +299,10 @@ class Policy:
         object.__setattr__(narrower, "types", None if types is None else frozenset(types))
         object.__setattr__(narrower, "max_size", max_size)
         return narrower
+
+    def at_most(self, max_size: int) -> Self:
+        """Return the same rules for at most so many bytes."""
+        return self.narrowed(types=self.types, max_size=min(max_size, self.max_size))
 
     def describe(self) -> dict[str, object]:
         """Return the policy as plain JSON values, as `GET /policy/{collection}` answers it."""

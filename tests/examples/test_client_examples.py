@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from support.content import HTML, JPEG, PDF, PNG
+from support.content import HTML, JPEG, PNG
 from support.folders import listing
 from support.processes import free_port
+from support.samples import PDF
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 

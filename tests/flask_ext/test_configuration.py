@@ -66,7 +66,7 @@ WRONG: dict[str, tuple[dict[str, Any], str, str]] = {
     "a key of an unknown kind": (
         {"WHARFINGER_": "x"},
         "Unknown key 'WHARFINGER_' in app.config.",
-        "Did you mean 'WHARFINGER_DATA'?",
+        "Did you mean 'WHARFINGER_",
     ),
     "collections that are no table": (
         {"WHARFINGER_COLLECTIONS": ["avatars"]},
@@ -113,6 +113,12 @@ WRONG: dict[str, tuple[dict[str, Any], str, str]] = {
         "In [events]:",
         "",
     ),
+    "checks that are no table": (
+        {"WHARFINGER_CHECKING": "10 s"},
+        "WHARFINGER_CHECKING must be a table, as [checking] is.",
+        "",
+    ),
+    "a scanner that is none": ({"WHARFINGER_SCAN": {"clamd": "here"}}, "[scan] clamd", "unix:///"),
     "a file that is not there": ({"WHARFINGER_CONFIG": "nothing.toml"}, "nothing.toml", ""),
 }
 
@@ -154,6 +160,19 @@ def test_events_come_from_the_configuration(application: Flask) -> None:
     assert wharf.settings.events.allow_networks == ("10.1.0.0/16",)
     # As every path in the configuration: relative to the application.
     assert wharf.settings.events.secret_file == Path(application.root_path) / "webhook-secret"
+
+
+def test_checks_and_scanners_come_from_the_configuration(application: Flask) -> None:
+    application.config["WHARFINGER_CHECKING"] = {"workers": 2, "wait": "3 s"}
+    application.config["WHARFINGER_SCAN"] = {
+        "clamd": "tcp://127.0.0.1:3310",
+        "when_down": "refuse",
+    }
+    Wharfinger(application)
+    wharf = application.extensions["wharfinger"].wharf
+    assert (wharf.settings.checking.workers, wharf.settings.checking.wait) == (2, 3)
+    assert wharf.settings.scan.when_down == "refuse"
+    assert wharf.checking.scans
 
 
 def test_events_of_the_application_win_over_those_of_its_file(application: Flask) -> None:

@@ -69,8 +69,8 @@ def test_the_test_string_is_found(
 @pytest.mark.parametrize(
     ("content", "reason"),
     [
-        (nested(EICAR, 12), "Heuristics.Limits.Exceeded.MaxRecursion"),
-        (gzip.compress(bytes(120 * MIB) + EICAR), "Heuristics.Limits.Exceeded.MaxScanSize"),
+        (nested(EICAR, 12), "exceeds a limit of clamd (MaxRecursion)"),
+        (gzip.compress(bytes(120 * MIB) + EICAR), "exceeds a limit of clamd (MaxScanSize)"),
         (bytes(11 * MIB) + EICAR, "StreamMaxLength"),
     ],
     ids=["deeper than it looks", "larger unpacked", "larger than a stream"],

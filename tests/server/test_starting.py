@@ -95,7 +95,7 @@ WRONG_FILES = {
     "a collection key": (
         "[collections.a]\nmax_sise = 1\n", "Unknown key 'max_sise' in [collections.a].", "Did you mean 'max_size'?",
     ),
-    "a later section": ("[scan]\n", "[scan] is not part of this version yet.", "Take the section out."),
+    "a scanner that is none": ('[scan]\nclamd = "here"\n', "[scan] clamd = 'here' is no address of clamd.", "unix:///"),
     "a later key": ('[server]\noffload = "redirect"\n', 'offload = "redirect" is not part of this version yet.', "It comes with object stores."),
     "a port that is none": ("[server]\nport = 70000\n", "The port '70000' is not a number from 0 to 65535.", ""),
     "a size that is none": ('[collections.a]\nmax_size = "big"\n', "'big'", ""),

@@ -8,6 +8,7 @@ import sqlite3
 import threading
 from collections.abc import Callable
 from contextlib import closing
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import BinaryIO
@@ -16,11 +17,12 @@ import pytest
 
 from support.services import Clock, blobs_on_disk, make_wharf
 from support.waiting import soon
-from wharfinger import Wharf
+from wharfinger import Collection, Policy, Wharf
 from wharfinger.errors import (
     Infected,
     NotFound,
     NotReady,
+    TooLarge,
     Unavailable,
     Unscannable,
     UploadOver,
@@ -377,3 +379,43 @@ def test_of_several_files_one_that_is_refused_in_time_refuses_all(tmp_path: Path
             wharf.finish_all(receptions)
         assert wharf.list_files() == ([], None)
         assert blobs_on_disk(tmp_path) == []
+
+
+def test_a_worker_leaves_files_of_collections_that_it_does_not_know(tmp_path: Path) -> None:
+    mine = Collection(name="mine", policy=Policy.anything())
+    scanner = WordScanner(b"evil")
+    with make_wharf(tmp_path, scanner=scanner, checking=ELSEWHERE, collections=(mine,)) as wharf:
+        stored = wharf.receive([b"good"], collection="mine", name="a.txt")
+        with make_wharf(tmp_path, scanner=scanner, collections=()) as worker:
+            assert worker.checking.run() == 0
+        assert state_of(wharf, stored.id) is FileState.CHECKING
+        assert wharf.checking.run() == 1
+        assert state_of(wharf, stored.id) is FileState.READY
+
+
+def test_what_is_too_large_to_be_scanned_is_refused_at_its_head(tmp_path: Path) -> None:
+    scan = ScanSettings(clamd="unix:///nowhere/clamd.ctl", max_size=1000)
+    with make_wharf(tmp_path / "a", scan=scan) as wharf:
+        assert wharf.collection("files").policy.max_size == 1000
+        with pytest.raises(TooLarge):
+            wharf.begin("files", name="a.bin", length=1001)
+    hold = replace(scan, when_unscannable="hold")
+    with make_wharf(tmp_path / "b", scan=hold) as wharf:
+        wharf.begin("files", name="a.bin", length=1001).abort()
+
+
+def test_the_log_says_when_the_scanner_goes_away_and_when_it_is_back(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    scanner = Says(Clean())
+    with (
+        make_wharf(tmp_path, scanner=scanner) as wharf,
+        caplog.at_level(logging.WARNING, logger="wharfinger"),
+    ):
+        for verdict in (Unavailable("No answer."), Unavailable("No answer."), Clean(), Clean()):
+            scanner.verdict = verdict
+            wharf.receive([b"content"], collection="files", name="a.txt")
+    assert caplog.messages == [
+        "the scanner is away, and what comes is held: No answer.",
+        "the scanner answers again",
+    ]

@@ -71,19 +71,28 @@ def hurry(
 
 def lease(
     connection: Connection,
-    kinds: Iterable[JobKind],
     worker: str,
+    *,
+    kinds: Iterable[JobKind],
+    collections: Iterable[str],
     now: datetime,
     until: datetime,
 ) -> Job | None:
-    """Take on the job of these kinds that waits longest; None when none is due."""
-    next_one = _due(kinds, now).order_by(jobs.c.next_at, jobs.c.seq).limit(1).scalar_subquery()
+    """Take on the job of these kinds and collections that waits longest; None when none is due."""
+    next_one = (
+        _due(kinds, collections, now)
+        .order_by(jobs.c.next_at, jobs.c.seq)
+        .limit(1)
+        .scalar_subquery()
+    )
     return _leased(connection, jobs.c.seq == next_one, worker, until)
 
 
-def is_due(connection: Connection, kinds: Iterable[JobKind], now: datetime) -> bool:
-    """Return whether there is a job of these kinds to take on."""
-    return connection.execute(_due(kinds, now).limit(1)).first() is not None
+def is_due(
+    connection: Connection, kinds: Iterable[JobKind], collections: Iterable[str], now: datetime
+) -> bool:
+    """Return whether there is a job of these kinds and collections to take on."""
+    return connection.execute(_due(kinds, collections, now).limit(1)).first() is not None
 
 
 def lease_of(connection: Connection, file_id: str, worker: str, until: datetime) -> Job | None:
@@ -152,9 +161,11 @@ def counts(connection: Connection) -> tuple[int, int]:
     return int(waiting), int(parked)
 
 
-def _due(kinds: Iterable[JobKind], now: datetime) -> Any:
+def _due(kinds: Iterable[JobKind], collections: Iterable[str], now: datetime) -> Any:
+    known = select(files.c.id).where(files.c.collection.in_(list(collections)))
     return select(jobs.c.seq).where(
         jobs.c.kind.in_([kind.value for kind in kinds]),
+        jobs.c.file_id.in_(known),
         jobs.c.parked.is_(False),
         jobs.c.next_at <= to_millis(now),
         or_(_FREE, jobs.c.leased_until <= to_millis(now)),

@@ -53,7 +53,7 @@ def show(*, what: str | None, collection: str | None, data: str | None, config: 
             )
         policy, scan = found.policy, settings.scan.describe()
     if output.is_json():
-        output.emit({**policy.describe(), **({} if scan is None else {"scan": scan})})
+        output.emit({**policy.describe(), **({} if scan is None else _as_told(scan))})
         return
     for line in _lines(policy):
         output.emit({}, line)
@@ -110,6 +110,12 @@ def _lines(policy: Policy) -> Iterator[str]:
         yield "images are kept upright and without metadata"
     if policy.rename_to_type:
         yield "names get the extension of the content's type"
+
+
+def _as_told(scan: dict[str, object]) -> dict[str, object]:
+    """Return what `GET /policy/{collection}` tells of a scanner, and nothing of where it is."""
+    scanned = bool(scan["clamd"] or scan["yara"])
+    return {"scanned": scanned, **{key: scan[key] for key in ("when_down", "when_unscannable")}}
 
 
 def _of_scanner(scan: dict[str, object]) -> Iterator[str]:

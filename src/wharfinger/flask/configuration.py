@@ -13,8 +13,10 @@ from flask import Flask
 from wharfinger.errors import ConfigError
 from wharfinger.keys import refuse_unknown
 from wharfinger.service import Collection, Wharf
+from wharfinger.service.checking_settings import CheckingSettings
 from wharfinger.service.event_settings import EventSettings
 from wharfinger.service.limits import LimitSettings
+from wharfinger.service.scan_settings import ScanSettings
 from wharfinger.service.settings import WharfSettings, read_toml
 from wharfinger.web.proxies import Proxies
 
@@ -25,6 +27,8 @@ _CONFIG_KEYS: Final = (
     "WHARFINGER_COLLECTIONS",
     "WHARFINGER_OFFLOAD",
     "WHARFINGER_LIMITS",
+    "WHARFINGER_CHECKING",
+    "WHARFINGER_SCAN",
     "WHARFINGER_EVENTS",
     "WHARFINGER_TRUSTED_PROXIES",
 )
@@ -56,15 +60,13 @@ def wharf_from(app: Flask) -> Wharf:
         public_url=config.get("WHARFINGER_PUBLIC_URL"),
         offload=config.get("WHARFINGER_OFFLOAD"),
     )
-    limits = config.get("WHARFINGER_LIMITS")
-    if limits is not None:
-        if not isinstance(limits, Mapping):
-            raise ConfigError("WHARFINGER_LIMITS must be a table, as [limits] is.")
+    if (limits := _table(config, "limits")) is not None:
         settings = replace(settings, limits=LimitSettings.from_mapping(limits))
-    events = config.get("WHARFINGER_EVENTS")
-    if events is not None:
-        if not isinstance(events, Mapping):
-            raise ConfigError("WHARFINGER_EVENTS must be a table, as [events] is.")
+    if (checking := _table(config, "checking")) is not None:
+        settings = replace(settings, checking=CheckingSettings.from_mapping(checking))
+    if (scan := _table(config, "scan")) is not None:
+        settings = replace(settings, scan=ScanSettings.from_mapping(scan))
+    if (events := _table(config, "events")) is not None:
         found = EventSettings.from_mapping(events)
         if found.secret_file is not None:
             found = replace(found, secret_file=root / found.secret_file)
@@ -74,6 +76,15 @@ def wharf_from(app: Flask) -> Wharf:
             {name: Collection.from_mapping(name, table) for name, table in more.items()}
         )
     )
+
+
+def _table(config: Mapping[str, object], name: str) -> Mapping[str, object] | None:
+    """Return what stands for a section of a configuration file. Raises ConfigError."""
+    key = f"WHARFINGER_{name.upper()}"
+    found = config.get(key)
+    if found is not None and not isinstance(found, Mapping):
+        raise ConfigError(f"{key} must be a table, as [{name}] is.")
+    return found
 
 
 def proxies_from(app: Flask) -> Proxies:

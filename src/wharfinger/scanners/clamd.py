@@ -39,7 +39,8 @@ _LONGEST_ANSWER: Final = 4 * KIB
 _CONNECT_SECONDS: Final = 5.0
 _DEFAULT_PORT: Final = 3310
 # Names under which the daemon reports what it could not look into, not what it found.
-_NOT_READ: Final = ("Heuristics.Limits.Exceeded", "Heuristics.Encrypted")
+_LIMITS: Final = "Heuristics.Limits.Exceeded"
+_ENCRYPTED: Final = "Heuristics.Encrypted"
 # More layers than any daemon's MaxRecursion (clamd.conf(5): 17 by default, 100 at most).
 _PROBE_LAYERS: Final = 105
 
@@ -175,8 +176,10 @@ def _verdict(said: str) -> Verdict:
         return Clean()
     if answer.endswith(" FOUND"):
         name = answer.removesuffix(" FOUND")
-        if name.startswith(_NOT_READ):
-            return Unscannable(f"clamd gave up: {name}")
+        if name.startswith(_ENCRYPTED):
+            return Unscannable("it is encrypted")
+        if name.startswith(_LIMITS):
+            return Unscannable(f"it exceeds a limit of clamd ({name.removeprefix(_LIMITS)[1:]})")
         return Infected(name)
     if "size limit exceeded" in answer:
         return Unscannable("it is larger than clamd's StreamMaxLength")

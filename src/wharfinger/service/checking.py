@@ -13,7 +13,7 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, wait
 from datetime import datetime, timedelta
 from functools import partial
@@ -30,8 +30,8 @@ from wharfinger.errors import (
     UsageError,
     WharfingerError,
 )
-from wharfinger.policy import Policy
 from wharfinger.service.checking_settings import CheckingSettings
+from wharfinger.service.collections import Collection
 from wharfinger.service.declared import (
     declared_of,
     facts_of,
@@ -54,7 +54,7 @@ _T = TypeVar("_T")
 log = logging.getLogger("wharfinger")
 
 # How often a process looks for jobs that others left behind.
-_LOOK_SECONDS: Final = 5.0
+_LOOK_SECONDS: Final = 1.0
 # A scanner that is away is asked again after this, and then less and less often.
 _SOON: Final = timedelta(seconds=2)
 # Each check that waits for a thread has a file open; more of them wait in the catalog alone.
@@ -79,7 +79,7 @@ class Checking:
         catalog: returns the open catalog.
         store: returns the open store.
         living: returns who this process is.
-        policy: returns the policy of a collection; raises NotFound.
+        collections: the places for files; those of others are left to who knows them.
         now: the clock.
     """
 
@@ -92,7 +92,7 @@ class Checking:
         catalog: Callable[[], Catalog],
         store: Callable[[], Store],
         living: Callable[[], Living],
-        policy: Callable[[str], Policy],
+        collections: Mapping[str, Collection],
         now: Callable[[], datetime],
     ) -> None:
         self.settings = settings
@@ -101,7 +101,7 @@ class Checking:
         self._catalog = catalog
         self._store = store
         self._living = living
-        self._policy = policy
+        self._collections = collections
         self._now = now
         self._starting = threading.Lock()
         self._pid = 0
@@ -393,10 +393,19 @@ class Checking:
         def lease(connection: Connection) -> Job | None:
             for worker in dead:
                 job_statements.release(connection, worker)
-            return job_statements.lease(connection, self._kinds, living.name, now, until)
+            return job_statements.lease(
+                connection,
+                living.name,
+                kinds=self._kinds,
+                collections=self._collections,
+                now=now,
+                until=until,
+            )
 
         if not dead and not self._catalog().read(
-            lambda connection: job_statements.is_due(connection, self._kinds, now)
+            lambda connection: job_statements.is_due(
+                connection, self._kinds, self._collections, now
+            )
         ):
             return None
         return self._catalog().write(lease)
@@ -448,7 +457,7 @@ class Checking:
 
     def _written_anew(self, stored: StoredFile) -> Passed | None:
         """Return what the policy has written anew of a file, whatever a scanner says."""
-        policy = self._policy(stored.collection)
+        policy = self._collections[stored.collection].policy
         if not (policy.strip_metadata or policy.reencode):
             return None
         judgement = self._check_again(stored, scanned=False)
@@ -458,7 +467,7 @@ class Checking:
         declared = self._catalog().read(
             lambda connection: file_statements.declared(connection, stored.id)
         )
-        policy = policy_of(declared, self._policy(stored.collection))
+        policy = policy_of(declared, self._collections[stored.collection].policy)
         part = self._store().open_part(stored.id)
         with contextlib.closing(part):
             staged = staged_again(stored, declared, policy, part.reader)

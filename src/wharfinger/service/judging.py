@@ -6,6 +6,7 @@ then it is held or refused as the operator chose. A scanner that is away never m
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
@@ -21,6 +22,8 @@ from wharfinger.policy import Policy
 from wharfinger.scanners import Scanner
 from wharfinger.stores import Staging
 from wharfinger.units import MIB
+
+log = logging.getLogger("wharfinger")
 
 OnDoubt: TypeAlias = Literal["hold", "refuse"]
 
@@ -115,6 +118,7 @@ class Judge:
     ) -> None:
         self._stage = stage
         self.scanner = scanner
+        self._away = False
         self._when_down = when_down
         self._when_unscannable = when_unscannable
         self._checker = Checker()
@@ -168,9 +172,11 @@ class Judge:
         try:
             verdict = self.scanner.scan(file, size)
         except Unavailable as error:
+            self._note(error)
             if self._when_down == "refuse":
                 raise
             return Held(facts=facts, problem=Unavailable(_DOWN, hint=error.hint), again=True)
+        self._note(None)
         match verdict:
             case scanners.Clean():
                 return Passed(facts=facts)
@@ -183,6 +189,17 @@ class Judge:
                 return Held(facts=facts, problem=problem, again=False)
             case _:  # a scanner that forgot to answer: no file is clean because of that
                 assert_never(verdict)
+
+    def _note(self, error: Unavailable | None) -> None:
+        """Say in the log when the scanner goes away, and when it is back."""
+        if (error is not None) is self._away:
+            return
+        self._away = error is not None
+        if error is None:
+            log.warning("the scanner answers again")
+        else:
+            verb = "held" if self._when_down == "hold" else "refused"
+            log.warning("the scanner is away, and what comes is %s: %s", verb, error)
 
     def close(self) -> None:
         """End the decoders' processes."""

@@ -76,6 +76,11 @@ class ScanSettings:
         except UsageError as error:
             raise ConfigError(f"[scan]: {error.detail}", hint=error.hint) from error
 
+    @property
+    def most_scanned(self) -> int | None:
+        """The size of the largest file that is not refused as too large to be scanned; None: any."""
+        return self.max_size if self.clamd and self.when_unscannable == "refuse" else None
+
     def of_clamd(self) -> Clamd | None:
         """Return the daemon that is named, if one is."""
         if self.clamd is None:

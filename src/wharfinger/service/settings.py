@@ -109,6 +109,22 @@ class WharfSettings:
         """Return the same settings with further collections, which win over those of the same name."""
         return replace(self, collections={**self.collections, **more})
 
+    def as_scannable(self) -> WharfSettings:
+        """Return the same settings with collections that take no file too large for the scanner.
+
+        It would be refused once it is there; so its sender is told at its head.
+        """
+        most = self.scan.most_scanned
+        if most is None:
+            return self
+        return self.with_collections(
+            {
+                name: replace(place, policy=place.policy.at_most(most))
+                for name, place in self.collections.items()
+                if place.policy.min_size <= most < place.policy.max_size
+            }
+        )
+
     @property
     def store_folder(self) -> Path:
         """The folder of the files."""

@@ -31,6 +31,7 @@ from wharfinger.errors import (
 from wharfinger.scanners import Scanner
 from wharfinger.service import keyring
 from wharfinger.service.checking import Checking
+from wharfinger.service.checking_settings import CheckingSettings
 from wharfinger.service.collections import Collection
 from wharfinger.service.events import Events
 from wharfinger.service.judging import Judge
@@ -42,6 +43,7 @@ from wharfinger.service.pacing import Pace
 from wharfinger.service.receiving import Reception, finish_all
 from wharfinger.service.refusals import error_of_problem
 from wharfinger.service.replies import Replies
+from wharfinger.service.scan_settings import ScanSettings
 from wharfinger.service.settings import Offload, WharfSettings, read_toml
 from wharfinger.service.settling import Settling
 from wharfinger.service.sweeping import SweepReport, end_file, sweep
@@ -91,6 +93,8 @@ class Wharf:
     ) -> None:
         for name, collection in settings.collections.items():
             second_opinion.require(collection.policy, where=f"The collection {name}")
+        if scanner is None:
+            settings = settings.as_scannable()
         self.settings = settings
         self._given_store = store
         clock = _seconds(now)
@@ -138,7 +142,7 @@ class Wharf:
             catalog=lambda: self._open().catalog,
             store=lambda: self._open().store,
             living=lambda: self._open().living,
-            policy=lambda collection: self.collection(collection).policy,
+            collections=settings.collections,
             now=now,
         )
         self.uploads = Uploads(
@@ -173,6 +177,8 @@ class Wharf:
         public_url: str | None = None,
         offload: Offload | None = None,
         limits: Mapping[str, object] | None = None,
+        checking: Mapping[str, object] | None = None,
+        scan: Mapping[str, object] | None = None,
         scanner: Scanner | None = None,
     ) -> Self:
         """Return the service in a folder, with embedded defaults or a configuration file.
@@ -188,6 +194,8 @@ class Wharf:
                 `X-Accel-Redirect`, "sendfile" by `X-Sendfile`. Its group may read them then.
             limits: how much one token, address or link may do in a time, as the `[limits]`
                 table of a configuration file says it; it wins over that table as a whole.
+            checking: how files are checked, as the `[checking]` table says it; likewise.
+            scan: who is asked about every file, as the `[scan]` table says it; likewise.
             scanner: asked about every file before it is accepted.
 
         Raises:
@@ -204,6 +212,10 @@ class Wharf:
         settings = settings.with_collections(more)
         if limits is not None:
             settings = replace(settings, limits=LimitSettings.from_mapping(limits))
+        if checking is not None:
+            settings = replace(settings, checking=CheckingSettings.from_mapping(checking))
+        if scan is not None:
+            settings = replace(settings, scan=ScanSettings.from_mapping(scan))
         return cls(settings, scanner=scanner)
 
     def __repr__(self) -> str:

@@ -60,6 +60,7 @@ class WebInterface:
 
     def exchange(self, head: RequestHead) -> Exchange:
         """Return the exchange for a request."""
+        self.wharf.checking.start()  # what another process left behind is checked, too
         return Exchange(self, head)
 
     def refusal(self, error: Exception, head: RequestHead) -> Answer:
