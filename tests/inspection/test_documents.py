@@ -441,6 +441,8 @@ def test_an_honest_document_has_no_details_of_its_own() -> None:
         ("HTTPS://x.test/a", True),
         ("ftp://x.test/a", True),
         ("mhtml:http://x.test!x", True),
+        ("ht\ntp://x.test/a", True),
+        (" \t//server/share", True),
         ("\\\\server\\share\\a.dotx", True),
         ("//server/share", True),
         ("file://server/share/a.dotx", True),
@@ -477,3 +479,26 @@ def test_the_elements_of_all_parts_count_together(monkeypatch: pytest.MonkeyPatc
     assert found(honest, WORD) == ()
     with pytest.raises(TooComplex, match="150 elements"):
         found(changed(honest, {"word/2.xml": part}), WORD)
+
+
+@pytest.mark.parametrize(
+    ("encoding", "word"),
+    [
+        ("utf-8", "external-references"),
+        ("utf-16", "external-references"),
+        ("iso-8859-1", "external-references"),
+        # EBCDIC, which is for office programs as little as for us.
+        ("cp037", "damaged"),
+    ],
+)
+def test_relationships_count_in_any_encoding(encoding: str, word: str) -> None:
+    kind = "http://schemas.openxmlformats.org/officeDocument/2006/relationships/attachedTemplate"
+    one = f'<Relationship Id="r1" Type="{kind}" Target="http://x.test/a" TargetMode="External"/>'
+    part = f'<?xml version="1.0" encoding="{encoding}"?><Relationships>{one}</Relationships>'
+    data = changed(docx(), {"word/_rels/settings.xml.rels": part.encode(encoding)})
+    assert found(data, WORD) == (word,)
+
+
+def test_relationships_that_are_no_xml_are_damage() -> None:
+    assert found(changed(docx(), {"word/_rels/x.rels": b"nothing"}), WORD) == ("damaged",)
+    assert found(changed(docx(), {"word/_rels/x.rels": b""}), WORD) == ()

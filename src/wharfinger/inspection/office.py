@@ -40,6 +40,8 @@ _NO_WORD: Final = re.compile(r"\W+")
 # Enough of the instructions to tell: of a field in a thousand pieces each one is looked at.
 _FIRST_WORD: Final = 32
 
+# Readers of addresses drop these, wherever they stand (URL Standard section 4.4).
+_DROPPED: Final = re.compile(r"[\x00-\x20]")
 _SCHEME: Final = re.compile(r"[a-z][a-z0-9+.-]+:", re.IGNORECASE)
 _LOCAL: Final = re.compile(
     r"(?:file:/*)?[a-z][:|](?:[/\\]|\Z)|file:(?:///|/(?!/))?[^/\\]", re.IGNORECASE
@@ -72,7 +74,7 @@ def look_into(parts: Parts, findings: Findings) -> None:
 
 def is_remote(target: str) -> bool:
     """Return whether a target is reached over the network: by a URL or on a share."""
-    plain = unquote(target).strip()
+    plain = _DROPPED.sub("", unquote(target))
     if _LOCAL.match(plain):
         return False
     return plain.startswith(("\\\\", "//")) or _SCHEME.match(plain) is not None

@@ -102,7 +102,9 @@ class Parts:
         for mark, encoding in _UTF_16:
             if first.startswith(mark):
                 return _decoded(first, pieces, encoding)
-        if first.removeprefix(codecs.BOM_UTF8).lstrip(_BLANKS).startswith(b"<"):
+        plain = first.removeprefix(codecs.BOM_UTF8).lstrip(_BLANKS).startswith(b"<")
+        # Relationships are never passed over: in an encoding of its own, a part is damage.
+        if plain or (first and part.name.endswith(".rels")):
             return _joined(first, pieces)
         return None
 
