@@ -71,15 +71,16 @@ class Wire:
             if empty := _EMPTY_LINE.match(self._buffer, self._start, self._end):
                 self._start = empty.end()
                 return b""
-            # The end may have come in pieces; CRs before the last LF are no honest peer's.
-            found = _END_OF_HEAD.search(self._buffer, max(searched - 2, self._start), self._end)
+            found = _END_OF_HEAD.search(self._buffer, searched, self._end)
             if found is not None and found.start() - self._start <= limit:
                 head = bytes(self._buffer[self._start : found.start()])
                 self._start = found.end()
                 return head.removesuffix(b"\r")
             if self._end - self._start > limit:
                 raise BadResponse(f"The answer's head is longer than {limit} bytes.")
-            held = self._end - self._start
+            # The end may come in pieces: it begins at the last LF, if it has begun.
+            last = self._buffer.rfind(b"\n", searched, self._end)
+            held = (self._end if last < 0 else last) - self._start
             self._fill(patience)
             searched = self._start + held
 

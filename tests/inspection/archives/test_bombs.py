@@ -146,7 +146,9 @@ def test_a_bomb_ends_soon_and_takes_no_memory(
 ) -> None:
     data = make()
     # Equal names may be told before; the limits hold whatever is refused.
-    refuse = "usual" if word in {"damaged", "doubled-members", "unsafe-members", "accepted"} else "none"
+    refuse = (
+        "usual" if word in {"damaged", "doubled-members", "unsafe-members", "accepted"} else "none"
+    )
     verdict = judged(data, tmp_path, refuse=refuse)
     assert verdict.word == word
     assert verdict.seconds < MOST_SECONDS
