@@ -145,7 +145,7 @@ def test_many_that_wait_have_only_so_many_files_open(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("wharfinger.service.checking._MOST_UNDER_WAY", 3)
-    monkeypatch.setattr("wharfinger.service.checking._LOOK_SECONDS", 0.05)
+    monkeypatch.setattr("wharfinger.service.crew.LOOK_SECONDS", 0.05)
     scanner = Stuck()
     with make_wharf(
         tmp_path, scanner=scanner, checking=CheckingSettings(workers=2, wait=0)
@@ -168,8 +168,8 @@ def test_many_that_wait_have_only_so_many_files_open(
 def test_where_many_requests_wait_the_others_wait_a_moment(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("wharfinger.service.checking._MOST_PATIENT", 1)
-    monkeypatch.setattr("wharfinger.service.checking._MOMENT", 0.01)
+    monkeypatch.setattr("wharfinger.service.crew._MOST_PATIENT", 1)
+    monkeypatch.setattr("wharfinger.service.crew._MOMENT", 0.01)
     scanner = Stuck()
     with make_wharf(tmp_path, scanner=scanner, checking=CheckingSettings(wait=30)) as wharf:
 

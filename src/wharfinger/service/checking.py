@@ -10,14 +10,13 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import os
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, wait
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future
 from datetime import datetime, timedelta
 from functools import partial
-from typing import TYPE_CHECKING, BinaryIO, Final, TypeVar
+from typing import TYPE_CHECKING, BinaryIO, Final
 
 from wharfinger.catalog import Catalog, FileState, Job, JobKind, StoredFile
 from wharfinger.catalog import files as file_statements
@@ -26,12 +25,12 @@ from wharfinger.errors import (
     NotFound,
     NotReady,
     Rejected,
-    Unavailable,
     UsageError,
     WharfingerError,
 )
 from wharfinger.service.checking_settings import CheckingSettings
 from wharfinger.service.collections import Collection
+from wharfinger.service.crew import LOOK_SECONDS, Crew
 from wharfinger.service.declared import (
     declared_of,
     facts_of,
@@ -43,30 +42,20 @@ from wharfinger.service.judging import Held, Judge, Judgement, Passed, Staged, U
 from wharfinger.service.living import Living
 from wharfinger.service.refusals import error_of_problem
 from wharfinger.service.settling import LeaseLost, Settling
-from wharfinger.service.threads import Threads
 from wharfinger.stores import Store
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
-_T = TypeVar("_T")
 
 log = logging.getLogger("wharfinger")
 
-# How often a process looks for jobs that others left behind.
-_LOOK_SECONDS: Final = 1.0
 # A scanner that is away is asked again after this, and then less and less often.
 _SOON: Final = timedelta(seconds=2)
 # Each check that waits for a thread has a file open; more of them wait in the catalog alone.
 _MOST_UNDER_WAY: Final = 128
-# A request that waits has one of its shell's threads: half of them stay free for others.
-_MOST_PATIENT: Final = 8
-_MOMENT: Final = 1.0
 # So long is waited for checks that run when the service ends.
 _STOP_SECONDS: Final = 5.0
-_CLOSING: Final = "The service is closing."
-# How often a request that waits looks whether another process has settled its file.
-_ASK_SECONDS: Final = 0.1
 
 
 class Checking:
@@ -103,16 +92,8 @@ class Checking:
         self._living = living
         self._collections = collections
         self._now = now
-        self._starting = threading.Lock()
-        self._pid = 0
-        self._pool: Threads | None = None
-        self._looking: threading.Thread | None = None
         self._stop = threading.Event()
-        self._free = threading.Event()
-        self._hurried = threading.Event()
-        self._counting = threading.Lock()
-        self._under_way = 0
-        self._waiting = 0
+        self._crew = Crew(settings.workers, self._next)
 
     @property
     def scans(self) -> bool:
@@ -132,17 +113,17 @@ class Checking:
                 _now_or_rejected(partial(self._judge.judge, staged, staged.open()))
                 for staged in files
             ]
-        if not self.settings.workers or self._under_way >= _MOST_UNDER_WAY:
+        if not self.settings.workers or self._crew.under_way >= _MOST_UNDER_WAY:
             return [Unjudged(None) for _ in files]
         futures: list[Future[Passed | Held]] = []
         try:
             for staged in files:
                 # Opened here: when a thread comes to it, the upload may have let go of its own.
                 file = staged.open()
-                futures.append(self._submit(self._judge.judge, staged, file))
+                futures.append(self._crew.submit(self._judge.judge, staged, file))
                 futures[-1].add_done_callback(partial(_close, file))  # also when it is cancelled
-            with self._patience() as seconds:
-                self._wait_for(futures, seconds)
+            with self._crew.patience(self.settings.wait) as seconds:
+                self._crew.wait_for(futures, seconds)
             return [
                 _now_or_rejected(future.result) if future.done() else Unjudged(future)
                 for future in futures
@@ -210,9 +191,8 @@ class Checking:
 
     def start(self) -> None:
         """Do, from now on, the jobs that nobody does. Harmless when called twice, or too late."""
-        began = self._pool is not None and self._pid == os.getpid()
-        if self.settings.workers and not began and not self._stop.is_set():
-            self._begin()
+        if self.settings.workers and not self._stop.is_set():
+            self._crew.begin()
 
     def run(self, *, until_idle: bool = True, stop: threading.Event | None = None) -> int:
         """Do jobs on this thread: those that are due, or until `stop` is set; return how many."""
@@ -231,7 +211,7 @@ class Checking:
             elif until_idle:
                 break
             else:
-                stop.wait(_LOOK_SECONDS)
+                stop.wait(LOOK_SECONDS)
         return done
 
     def rescan(self, *, collection: str | None = None, since: datetime | None = None) -> int:
@@ -289,7 +269,7 @@ class Checking:
 
     def hurry(self) -> None:
         """Let no request wait for its verdict from now on: the service is about to end."""
-        self._hurried.set()
+        self._crew.hurry()
 
     def close(self) -> None:
         """Let no check begin any more, and wait a while for those that run.
@@ -297,81 +277,16 @@ class Checking:
         One that hangs is not waited for: its job is another process's from then on.
         """
         self._stop.set()
-        self._hurried.set()
-        self._free.set()
-        with self._starting:
-            pool, self._pool = self._pool, None
-            looking, self._looking = self._looking, None
-            if self._pid != os.getpid():  # a child has none of its parent's threads
-                return
-        if looking is not None and looking is not threading.current_thread():
-            looking.join()
-        if pool is not None and not pool.close(_STOP_SECONDS):
+        if not self._crew.close(_STOP_SECONDS):
             log.warning("a check that takes long was left; it is done again later")
         self._judge.close()
 
     # --- inside -------------------------------------------------------------------------------
 
-    def _begin(self) -> Threads:
-        with self._starting:
-            if self._stop.is_set():
-                raise Unavailable(_CLOSING)
-            if self._pool is None or self._pid != os.getpid():
-                self._pid = os.getpid()
-                self._pool = Threads(self.settings.workers, "wharfinger-check")
-                self._looking = threading.Thread(
-                    target=self._look, name="wharfinger-jobs", daemon=True
-                )
-                self._looking.start()
-            return self._pool
-
-    def _submit(self, function: Callable[..., _T], *arguments: object) -> Future[_T]:
-        pool = self._begin()
-        with self._counting:
-            self._under_way += 1
-        try:
-            future = pool.submit(function, *arguments)
-        except RuntimeError as error:
-            self._ended()
-            raise Unavailable(_CLOSING) from error
-        future.add_done_callback(self._ended)
-        return future
-
-    def _ended(self, _: object = None) -> None:
-        with self._counting:
-            self._under_way -= 1
-        self._free.set()
-
-    def _wait_for(self, futures: Sequence[Future[Passed | Held]], seconds: float) -> None:
-        until = time.monotonic() + seconds
-        while not self._hurried.is_set():
-            left = until - time.monotonic()
-            if left <= 0 or not wait(futures, timeout=min(left, _ASK_SECONDS)).not_done:
-                break
-
-    @contextlib.contextmanager
-    def _patience(self) -> Iterator[float]:
-        """Say how long a request may wait: where many wait already, a moment."""
-        with self._counting:
-            self._waiting += 1
-            many = self._waiting > _MOST_PATIENT
-        try:
-            yield min(self.settings.wait, _MOMENT) if many else self.settings.wait
-        finally:
-            with self._counting:
-                self._waiting -= 1
-
-    def _look(self) -> None:
-        """Give the threads that have nothing to do the jobs that nobody does."""
-        while not self._stop.is_set():
-            self._free.clear()
-            try:
-                while self._under_way < self.settings.workers and (job := self._lease()):
-                    self._submit(self._do, job)
-            except (WharfingerError, OSError) as error:
-                if not self._stop.is_set():
-                    log.error("jobs could not be done and are tried again: %s", error)  # noqa: TRY400
-            self._free.wait(_LOOK_SECONDS)
+    def _next(self) -> Callable[[], None] | None:
+        """Take on a job; return what does it."""
+        job = self._lease()
+        return None if job is None else partial(self._do, job)
 
     def _one(self) -> bool:
         """Do one job; return whether there was one."""
@@ -482,7 +397,7 @@ class Checking:
         if self.settings.workers:  # what this process judges was waited for already
             return stored
         while stored.state is FileState.CHECKING and time.monotonic() < until:
-            if self._hurried.wait(_ASK_SECONDS):
+            if self._crew.pause():
                 break
             stored = self._find(stored.id)
         return stored
