@@ -323,3 +323,13 @@ def test_an_archive_that_two_programs_read_in_two_ways_is_unsafe(
     assert told(data) == [("unsafe-members", sentence), ("damaged", sentence)]
     with pytest.raises(UnsafeArchive):
         examine(io.BytesIO(data), len(data), policy=Policy.anything(), name="a.zip")
+
+
+def test_an_archive_behind_bytes_of_no_known_type_is_looked_into() -> None:
+    data = b"\x07\0x" + zip_of(OUTSIDE)
+    with pytest.raises(UnsafeArchive, match=r"'\.\./x' leads outside"):
+        examine(io.BytesIO(data), len(data), policy=Policy.anything(), name="a.bin")
+    honest = b"\x07\0x" + zip_of(TEXT)
+    media_type, details = examine(io.BytesIO(honest), len(honest), policy=Policy.anything())
+    assert (media_type, details.findings) == ("application/octet-stream", ("trailing-data",))
+    assert details.members == 1

@@ -22,7 +22,9 @@ from wharfinger.inspection.archives.tar_headers import BLOCK, is_header
 from wharfinger.inspection.archives.zip_in_order import zip_entries_in_order
 from wharfinger.inspection.archives.zips import zip_entries
 from wharfinger.inspection.detection import HEAD_SIZE
+from wharfinger.inspection.media_types import UNKNOWN_TYPE
 from wharfinger.inspection.signatures import signature_type
+from wharfinger.inspection.zip_directory import has_end_record
 from wharfinger.policy import Policy
 from wharfinger.units import MIB
 
@@ -97,6 +99,9 @@ class Walk:
         file.seek(0)
         head = file.read(HEAD_SIZE)
         kind = _kind(self._media_type, head)
+        if kind == UNKNOWN_TYPE and has_end_record(file, self._size):
+            # Unpackers look from the end: a byte before an archive does not stop them.
+            kind = _ZIP
         place = Place("", 0, self.count, self._report)
         if kind in _NOT_WALKED:
             place.tell(UNREADABLE, f"Archives of the type {kind} are not looked into.")
