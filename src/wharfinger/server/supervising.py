@@ -119,6 +119,9 @@ class _Crew:
         """Work, in a new process, and return its exit code."""
         try:
             os.close(self._held)  # or the pipe would outlive the parent in its workers
+            # A Ctrl-C reaches the whole group. Before a worker listens for it, it would end in the
+            # middle of its start; the parent tells it to stop anyway.
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
             signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
             self._work(place, self._alive)
         except Exception:
