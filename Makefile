@@ -1,7 +1,7 @@
 # From a bare checkout to a running service or a passing test, with Python 3.11+ and make only.
 #
 #   make run        start the service on http://127.0.0.1:8080   (DATA=, PORT=)
-#   make test       run the tests                                (ARGS="-k name", JOBS=3, COVERAGE=1, PACKAGES=no)
+#   make test       run the tests                                (ARGS="-k name", JOBS=4, COVERAGE=1, PACKAGES=no)
 #   make check      lint, format, types, layers
 #   make coverage   the tests once more with the coverage gate
 #   make bench      measure against curl and nginx               (ARGS=--quick)
@@ -19,7 +19,7 @@ DATA ?= data
 PORT ?= 8080
 ARGS ?=
 # Files of tests that run at the same time: they mostly wait for servers.
-JOBS ?= 3
+JOBS ?= 4
 COVERAGE ?=
 PACKAGES ?= yes
 
