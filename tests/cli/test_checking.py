@@ -13,7 +13,7 @@ from support.called import Caller
 from support.clamd import EICAR, clamd_server
 from support.content import PNG
 from support.services import make_wharf
-from wharfinger import StoredFile
+from wharfinger import Collection, Policy, StoredFile
 from wharfinger.scanners import Clean, Unscannable, Verdict
 from wharfinger.service.checking_settings import CheckingSettings
 from wharfinger.service.scan_settings import ScanSettings
@@ -95,6 +95,20 @@ def test_a_held_file_is_released_with_a_reason(tmp_path: Path, wharf: Caller) ->
     said = wharf("release", stored.id, "--reason", "ours", "--data", str(tmp_path), "--json")
     assert said.code == 1
     assert said.records[0]["error"]["code"] == "not-ready"
+
+
+def test_a_file_of_a_collection_that_is_not_known_here_is_not_released(
+    tmp_path: Path, wharf: Caller
+) -> None:
+    mine = Collection(name="mine", policy=Policy(types="text/plain", max_size=100))
+    hold = ScanSettings(when_unscannable="hold")
+    scanner = Says(Unscannable("it is encrypted"))
+    with make_wharf(tmp_path, scanner=scanner, scan=hold, collections=(mine,)) as service:
+        stored = service.receive([b"content"], collection="mine", name="a.txt")
+    said = wharf("release", stored.id, "--reason", "ours", "--data", str(tmp_path))
+    assert said.code == 5
+    assert "The collection 'mine' is not known here" in said.err
+    assert states(tmp_path) == ["held"]
 
 
 def test_a_file_that_is_not_there_cannot_be_released(tmp_path: Path, wharf: Caller) -> None:

@@ -28,6 +28,7 @@ from wharfinger.errors import (
     UsageError,
     WharfingerError,
 )
+from wharfinger.policy import Policy
 from wharfinger.service.checking_settings import CheckingSettings
 from wharfinger.service.collections import Collection
 from wharfinger.service.crew import LOOK_SECONDS, Crew
@@ -370,9 +371,18 @@ class Checking:
         """What can be done here."""
         return tuple(JobKind) if self.scans else (JobKind.CHECK,)
 
+    def _policy(self, collection: str) -> Policy:
+        found = self._collections.get(collection)
+        if found is None:
+            raise NotFound(
+                f"The collection {collection!r} is not known here, and with it what it asks of files.",
+                hint="Name the configuration that it stands in (--config).",
+            )
+        return found.policy
+
     def _written_anew(self, stored: StoredFile) -> Passed | None:
         """Return what the policy has written anew of a file, whatever a scanner says."""
-        policy = self._collections[stored.collection].policy
+        policy = self._policy(stored.collection)
         if not (policy.strip_metadata or policy.reencode):
             return None
         judgement = self._check_again(stored, scanned=False)
@@ -382,7 +392,7 @@ class Checking:
         declared = self._catalog().read(
             lambda connection: file_statements.declared(connection, stored.id)
         )
-        policy = policy_of(declared, self._collections[stored.collection].policy)
+        policy = policy_of(declared, self._policy(stored.collection))
         part = self._store().open_part(stored.id)
         with contextlib.closing(part):
             staged = staged_again(stored, declared, policy, part.reader)
